@@ -1,0 +1,45 @@
+package channels
+
+import (
+	"crypto/rand"
+	"strconv"
+)
+
+// A Position says where in its channel a message stands. It is opaque to
+// clients, who send it back to say what they have seen last.
+type Position string
+
+// A Message is one item in the sequence that the clients of a channel see:
+// data, or, when Gap is set, the notice that some may be missing there.
+//
+// A Message is immutable once the walk over the clients has begun.
+type Message struct {
+	Channel  string
+	Data     []byte   // valid JSON; nil for a gap
+	Position Position // empty for a gap
+	Gap      string   // why messages may be missing; empty for data
+
+	// Encoding is what the owner of the clients keeps beside the message, so
+	// that it is encoded once and not once per client. Opaque here.
+	Encoding any
+}
+
+// A sequence numbers the messages of this node: one counter for all channels,
+// so that the last position seen on any channel says where a whole connection
+// stands. The epoch sets one run of the process apart from the next.
+type sequence struct {
+	epoch string
+	last  uint64
+}
+
+func newSequence() sequence {
+	return sequence{epoch: rand.Text()[:8]}
+}
+
+func (s sequence) position(n uint64) Position {
+	b := make([]byte, 0, len(s.epoch)+1+13)
+	b = append(b, s.epoch...)
+	b = append(b, '.')
+	b = strconv.AppendUint(b, n, 36)
+	return Position(b)
+}
