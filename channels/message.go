@@ -1,8 +1,8 @@
 package channels
 
 import (
-	"crypto/rand"
 	"strconv"
+	"sync/atomic"
 )
 
 // A Position says where in its channel a message stands. It is opaque to
@@ -29,15 +29,17 @@ type Message struct {
 // stands. The epoch sets one run of the process apart from the next.
 type sequence struct {
 	epoch string
-	last  uint64
+	last  atomic.Uint64
 }
 
-func newSequence() sequence {
-	return sequence{epoch: rand.Text()[:8]}
-}
+// next is the position of a message that is published now.
+func (s *sequence) next() Position { return s.position(s.last.Add(1)) }
 
-func (s sequence) position(n uint64) Position {
-	b := make([]byte, 0, len(s.epoch)+1+13)
+// now is the position of the newest message there is.
+func (s *sequence) now() Position { return s.position(s.last.Load()) }
+
+func (s *sequence) position(n uint64) Position {
+	b := make([]byte, 0, 24)
 	b = append(b, s.epoch...)
 	b = append(b, '.')
 	b = strconv.AppendUint(b, n, 36)

@@ -1,0 +1,28 @@
+package channels
+
+import (
+	"fmt"
+	"testing"
+)
+
+func BenchmarkPublish(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint("clients=", n), func(b *testing.B) {
+			cs := New(newFakeBroker(), 0, encodeNothing)
+			for i := range n {
+				cs.Subscribe("x", countingClient(fmt.Sprint(i)))
+			}
+			data := []byte(`{"goal":1}`)
+			b.ReportAllocs()
+			for b.Loop() {
+				cs.Publish("x", data)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/delivery")
+		})
+	}
+}
+
+type countingClient string
+
+func (c countingClient) ID() string  { return string(c) }
+func (countingClient) Send(*Message) {}

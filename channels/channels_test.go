@@ -1,0 +1,307 @@
+package channels
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeBroker notes what is listened to.
+type fakeBroker struct {
+	mu    sync.Mutex
+	tags  map[string]bool
+	calls []string
+}
+
+func newFakeBroker() *fakeBroker { return &fakeBroker{tags: map[string]bool{}} }
+
+func (b *fakeBroker) note(verb, tag string, on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, verb+" "+tag)
+	if on == b.tags[tag] {
+		panic("the broker was told twice: " + verb + " " + tag)
+	}
+	b.tags[tag] = on
+}
+
+func (b *fakeBroker) Listen(tag string)                                  { b.note("listen", tag, true) }
+func (b *fakeBroker) Unlisten(tag string)                                { b.note("unlisten", tag, false) }
+func (*fakeBroker) Run(context.Context, Sink) error                      { return nil }
+func (*fakeBroker) Up() bool                                             { return true }
+func (*fakeBroker) Publish(context.Context, string, []byte) (int, error) { return 0, nil }
+
+func (b *fakeBroker) listening() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []string
+	for tag, on := range b.tags {
+		if on {
+			list = append(list, tag)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// fakeClient notes what it is sent.
+type fakeClient struct {
+	id string
+
+	mu  sync.Mutex
+	got []*Message
+}
+
+func (c *fakeClient) ID() string { return c.id }
+
+func (c *fakeClient) Send(m *Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = append(c.got, m)
+}
+
+// seen is what the client got: the data, or the reason of a gap with a "!".
+func (c *fakeClient) seen() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []string
+	for _, m := range c.got {
+		if m.Gap != "" {
+			list = append(list, "!"+m.Gap)
+		} else {
+			list = append(list, string(m.Data))
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+func encodeNothing(m *Message) any { return m.Channel }
+
+func isLive(s Subscription) bool {
+	select {
+	case <-s.Live:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestPublishReachesTheClientsOfTheChannel(t *testing.T) {
+	broker := newFakeBroker()
+	cs := New(broker, 0, encodeNothing)
+	a, b := &fakeClient{id: "a"}, &fakeClient{id: "b"}
+
+	if n := cs.Publish("score", []byte("0")); n != 0 {
+		t.Errorf("Publish to nobody = %d, want 0", n)
+	}
+	cs.Subscribe("score", a)
+	cs.Subscribe("score", b)
+	cs.Subscribe("score", b) // twice changes nothing
+	cs.Subscribe("other", b)
+	if n := cs.Publish("score", []byte("1")); n != 2 {
+		t.Errorf("Publish to two clients = %d, want 2", n)
+	}
+	cs.Unsubscribe("score", "b")
+	cs.Unsubscribe("score", "b")
+	cs.Unsubscribe("nowhere", "b")
+	if n := cs.Publish("score", []byte("2")); n != 1 {
+		t.Errorf("Publish to one client = %d, want 1", n)
+	}
+	if got := a.seen(); got != "1 2" {
+		t.Errorf("a got %q, want %q", got, "1 2")
+	}
+	if got := b.seen(); got != "1" {
+		t.Errorf("b got %q, want %q", got, "1")
+	}
+	if got := a.got[0].Encoding; got != "score" {
+		t.Errorf("Encoding = %v, want what Encode returned", got)
+	}
+	if a.got[0] != b.got[0] {
+		t.Error("two clients got two messages, want one shared by both")
+	}
+	cs.Unsubscribe("score", "a")
+	cs.Unsubscribe("other", "b")
+	if heard, lingering := cs.Len(); heard != 0 || lingering != 0 {
+		t.Errorf("Len after everybody left = %d, %d, want 0, 0", heard, lingering)
+	}
+	if got := broker.listening(); len(got) != 0 {
+		t.Errorf("the broker still listens to %v", got)
+	}
+}
+
+func TestPositionsOfOneChannelAscend(t *testing.T) {
+	cs := New(newFakeBroker(), 0, encodeNothing)
+	c := &fakeClient{id: "c"}
+	at := cs.Subscribe("x", c).Position
+	for range 40 {
+		cs.Publish("x", []byte("1"))
+	}
+	seen := map[Position]bool{at: true}
+	for i, m := range c.got {
+		if m.Position == "" || seen[m.Position] {
+			t.Fatalf("message %d has position %q, which is empty or was there before", i, m.Position)
+		}
+		seen[m.Position] = true
+	}
+	if got := cs.Subscribe("x", &fakeClient{id: "d"}).Position; got != c.got[39].Position {
+		t.Errorf("Subscribe says position %q, want that of the newest message, %q", got, c.got[39].Position)
+	}
+}
+
+func TestLiveAndLost(t *testing.T) {
+	cs := New(newFakeBroker(), 0, encodeNothing)
+	early, waiting := &fakeClient{id: "early"}, &fakeClient{id: "waiting"}
+
+	sub := cs.Subscribe("x", waiting)
+	if isLive(sub) {
+		t.Fatal("the channel is live before the broker said so")
+	}
+	cs.Lost("broken") // nobody was promised anything yet
+	cs.Live("x")
+	if !isLive(sub) || waiting.seen() != "" {
+		t.Errorf("after Live: live %v, got %q, want true and no gap", isLive(sub), waiting.seen())
+	}
+	if sub.Early() {
+		t.Error("Early says that a live channel is not")
+	}
+
+	cs.Lost("broken")
+	if sub := cs.Subscribe("x", early); isLive(sub) {
+		t.Error("a subscription made while the broker is away is live")
+	}
+	cs.Live("x")
+	cs.Live("x") // says it only once
+	if got := waiting.seen(); got != "!broken" {
+		t.Errorf("the client that was there got %q, want %q", got, "!broken")
+	}
+
+	other := &fakeClient{id: "other"}
+	cs.Subscribe("y", other)
+	cs.Live("y")
+	cs.Lost("too_large", "y")
+	cs.Live("y")
+	if got := other.seen(); got != "!too_large" {
+		t.Errorf("the client of the lost channel got %q, want %q", got, "!too_large")
+	}
+	if got := waiting.seen(); got != "!broken" {
+		t.Errorf("the client of another channel got %q, want nothing new", got)
+	}
+}
+
+func TestEarlyAnswerIsToldOfTheGap(t *testing.T) {
+	cs := New(newFakeBroker(), 0, encodeNothing)
+	c := &fakeClient{id: "c"}
+	sub := cs.Subscribe("x", c)
+	if !sub.Early() {
+		t.Fatal("Early = false for a channel that is not live")
+	}
+	cs.Live("x")
+	if got := c.seen(); got != "!subscribed_late" {
+		t.Errorf("got %q, want %q", got, "!subscribed_late")
+	}
+
+	// Somebody else who comes after the first has left was promised nothing.
+	cs.Subscribe("y", c).Early()
+	cs.Subscribe("y", &fakeClient{id: "keeps the channel"})
+	cs.Unsubscribe("y", "keeps the channel")
+	cs.Unsubscribe("y", "c")
+	d := &fakeClient{id: "d"}
+	cs.Subscribe("y", d)
+	cs.Live("y")
+	if got := d.seen(); got != "" {
+		t.Errorf("a client that waited got %q, want nothing", got)
+	}
+}
+
+func TestLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := newFakeBroker()
+		cs := New(broker, time.Minute, encodeNothing)
+		c := &fakeClient{id: "c"}
+		cs.Subscribe("a", c)
+		cs.Live("a")
+		cs.Unsubscribe("a", "c")
+		if heard, lingering := cs.Len(); heard != 0 || lingering != 1 {
+			t.Fatalf("Len = %d, %d, want 0, 1", heard, lingering)
+		}
+		time.Sleep(30 * time.Second)
+		cs.Subscribe("b", c)
+		cs.Unsubscribe("b", "c")
+		if sub := cs.Subscribe("a", c); !isLive(sub) {
+			t.Error("a channel that lingers is not live for who comes back")
+		}
+		time.Sleep(45 * time.Second) // the first minute of "a" is over, but it is heard
+		cs.Unsubscribe("a", "c")
+		if got := broker.listening(); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("listening to %v, want [a b]", got)
+		}
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if got := broker.listening(); !slices.Equal(got, []string{"a"}) {
+			t.Errorf("listening to %v, want [a]", got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := broker.listening(); len(got) != 0 {
+			t.Errorf("listening to %v after the linger, want nothing", got)
+		}
+		if heard, lingering := cs.Len(); heard != 0 || lingering != 0 {
+			t.Errorf("Len = %d, %d, want 0, 0", heard, lingering)
+		}
+	})
+}
+
+// Everybody comes and goes at once; each client must see the messages of each
+// channel in one order and without a hole from its subscribe to its leaving.
+func TestConcurrentUse(t *testing.T) {
+	const publishers, clients, rounds = 4, 8, 200
+	broker := newFakeBroker()
+	cs := New(broker, 0, encodeNothing)
+	witness := &fakeClient{id: "witness"}
+	cs.Subscribe("x", witness)
+
+	var wg sync.WaitGroup
+	for p := range publishers {
+		wg.Go(func() {
+			for i := range rounds {
+				cs.Publish("x", fmt.Appendf(nil, "%d-%d", p, i))
+			}
+		})
+	}
+	guests := make([]*fakeClient, clients)
+	for i := range guests {
+		guests[i] = &fakeClient{id: fmt.Sprint("guest ", i)}
+		wg.Go(func() {
+			for range rounds {
+				cs.Subscribe("x", guests[i])
+				cs.Subscribe("y", guests[i])
+				cs.Unsubscribe("x", guests[i].id)
+				cs.Unsubscribe("y", guests[i].id)
+			}
+		})
+	}
+	wg.Wait()
+	if len(witness.got) != publishers*rounds {
+		t.Fatalf("the witness got %d messages, want %d", len(witness.got), publishers*rounds)
+	}
+	index := map[*Message]int{}
+	for i, m := range witness.got {
+		index[m] = i
+	}
+	for _, g := range guests {
+		for i := 1; i < len(g.got); i++ {
+			if index[g.got[i-1]] >= index[g.got[i]] {
+				t.Fatalf("%s saw message %d before message %d", g.id, index[g.got[i-1]], index[g.got[i]])
+			}
+		}
+	}
+	cs.Unsubscribe("x", "witness")
+	if got := broker.listening(); len(got) != 0 {
+		t.Errorf("the broker still listens to %v", got)
+	}
+}
