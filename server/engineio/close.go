@@ -1,0 +1,107 @@
+package engineio
+
+import "time"
+
+// Why a session ended, as Receiver.Closed is told. The names are those of
+// Socket.IO. The application's own come with Session.Close.
+const (
+	ReasonTransportClose = "transport close"      // the client ended it
+	ReasonTransportError = "transport error"      // the transport failed, or was used against the rules
+	ReasonPingTimeout    = "ping timeout"         // a heartbeat was missing
+	ReasonParseError     = "parse error"          // the client sent what is no packet
+	ReasonSlow           = "slow client"          // more waited for the client than may
+	ReasonShutdown       = "server shutting down" // Server.Shutdown
+)
+
+// closeTimeout is how long the end of a session waits for a poll
+// (PROTOCOL.md 2.5).
+const closeTimeout = 30 * time.Second
+
+// Close ends the session after what was sent before it. On a WebSocket that is
+// at once: the socket is given a few seconds to take the rest. On polling the
+// waiting poll, or one that is awaited for 30 s, takes it; until then the
+// session is still in the table. Receiver.Closed gets the reason.
+func (s *Session) Close(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return
+	}
+	s.reason = reason
+	if s.ws != nil {
+		list := make([][]byte, 0, len(s.queue)+1)
+		for _, f := range s.takeQueueLocked() {
+			list = append(list, f.buf)
+		}
+		s.ws.conn.Close(append(list, statusless)...)
+		s.endedLocked()
+		return
+	}
+	s.state = stateClosing
+	s.dropProbeLocked()
+	s.scheduleLocked(closeTimeout)
+	s.answerLocked()
+}
+
+// end ends the session at once: what is queued is dropped, unless a poll that
+// waits can take it.
+func (s *Session) end(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(reason, closeFrame)
+}
+
+// endLocked is end, with the packet that finishes a pending poll.
+func (s *Session) endLocked(reason string, last Frame) {
+	if s.state == stateClosed {
+		return
+	}
+	if s.state == stateOpen {
+		s.reason = reason
+	}
+	if s.ws != nil {
+		s.ws.conn.Close(statusless)
+	} else if s.poll != nil {
+		s.queueLocked(last)
+		s.poll.answer(s.takeQueueLocked())
+		s.poll = nil
+	}
+	s.endedLocked()
+}
+
+// cutLocked ends the session of a slow client without another word to it.
+func (s *Session) cutLocked() {
+	s.reason = ReasonSlow
+	if s.ws != nil {
+		s.ws.conn.Abort()
+	}
+	if s.answering != nil {
+		s.answering.cut()
+	}
+	if s.poll != nil {
+		s.poll.answer([]Frame{closeFrame})
+		s.poll = nil
+	}
+	s.endedLocked()
+}
+
+// endedLocked is the end of every session, once: its transport has been taken
+// care of.
+func (s *Session) endedLocked() {
+	s.state = stateClosed
+	s.takeQueueLocked()
+	s.timer.Stop()
+	s.dropProbeLocked()
+	s.server.stats.closed(s.version, s.transportLocked())
+	go s.finish() // ends when the receiver has been told
+}
+
+// finish removes the session from the table and tells the receiver, which may
+// be busy with a message.
+func (s *Session) finish() {
+	defer s.server.running.Done()
+	s.server.remove(s)
+	s.takeTurn()
+	defer s.releaseTurn()
+	s.receiver.Closed(s.reason) // constant since the end
+}

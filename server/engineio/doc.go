@@ -1,0 +1,31 @@
+// Package engineio is a live Engine.IO server, versions 3 and 4: sessions over
+// HTTP long-polling and WebSocket, and the upgrade from one to the other.
+//
+// A [Server] is an [net/http.Handler] that opens a [Session] for each client
+// and tells the application by a [Receiver]. What is sent is a [Frame]: a
+// message encoded once, for every session of a version and for both
+// transports. PROTOCOL.md chapters 2 to 4 are the specification.
+//
+// The package does not match paths, sets no CORS headers and keeps no timeouts
+// of the HTTP server: they belong to whoever mounts it. It knows nothing of
+// Socket.IO.
+//
+// # A session
+//
+// It begins with a handshake on either transport, is one ordered stream of
+// messages each way whatever the transport does, and ends once: when a peer or
+// the application closes it, when a heartbeat is missing, when the transport
+// fails, or when the client is so slow that its queue is over the budget. The
+// Receiver learns the reason, one of the Reason constants or the
+// application's own.
+//
+// # Concurrency
+//
+// All methods of Server and Session may be called from any goroutine. Those of
+// Session never wait and never call the Receiver. Calls of one Receiver never
+// overlap: they come from the goroutine of the POST or from the one that reads
+// the WebSocket.
+//
+// Locks: the table of sessions and a session are never locked at once; the
+// lock of a socket in reactor is a leaf below the session's.
+package engineio

@@ -1,0 +1,70 @@
+package engineio
+
+import (
+	"encoding/base64"
+
+	"github.com/gobwas/ws"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
+
+// A Frame is one message, encoded once and shared by every session that sends
+// it: the whole WebSocket frame, in which polling finds the packet. It is
+// constant, and the zero Frame must not be sent.
+type Frame struct {
+	buf    []byte
+	head   uint8 // where the packet begins in buf
+	typed  uint8 // bytes of the packet before the data of a binary message
+	binary bool
+}
+
+// TextFrame is the message data, which is UTF-8 and has no packet type yet.
+func TextFrame(v packet.Version, data []byte) Frame {
+	return textFrame(v.AppendText(make([]byte, 0, len(data)+1), packet.Packet{Type: packet.Message, Data: data}))
+}
+
+// BinaryFrame is the binary message data for sessions of version v.
+func BinaryFrame(v packet.Version, data []byte) Frame {
+	p := v.AppendBinary(make([]byte, 0, len(data)+1), packet.Packet{Type: packet.Message, Binary: true, Data: data})
+	f := newFrame(ws.OpBinary, p)
+	f.binary = true
+	f.typed = uint8(len(p) - len(data)) // version 3 has a type byte (PROTOCOL.md 3.1)
+	return f
+}
+
+// Len is the bytes that the frame has on a WebSocket.
+func (f Frame) Len() int { return len(f.buf) }
+
+// textFrame is the frame of a packet that is text already.
+func textFrame(p []byte) Frame { return newFrame(ws.OpText, p) }
+
+func newFrame(op ws.OpCode, p []byte) Frame {
+	// It fails only for a negative length.
+	buf := ws.MustCompileFrame(ws.NewFrame(op, true, p))
+	return Frame{buf: buf, head: uint8(len(buf) - len(p))}
+}
+
+// base64 is f for sessions that take no binary: the packet "b4" with base64
+// (PROTOCOL.md 3.1).
+func (f Frame) base64() Frame {
+	if !f.binary {
+		return f
+	}
+	return textFrame(base64.StdEncoding.AppendEncode([]byte("b4"), f.data()))
+}
+
+func (f Frame) data() []byte { return f.buf[int(f.head)+int(f.typed):] }
+
+// encoded is f as a polling payload takes it.
+func (f Frame) encoded() packet.Encoded {
+	return packet.Encoded{Binary: f.binary, Data: f.data()}
+}
+
+// The packets without data, the same in both versions.
+var (
+	closeFrame = textFrame([]byte("1"))
+	pingFrame  = textFrame([]byte("2"))
+	pongFrame  = textFrame([]byte("3"))
+	noopFrame  = textFrame([]byte("6"))
+	probeFrame = textFrame([]byte("3probe"))
+)

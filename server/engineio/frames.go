@@ -1,0 +1,179 @@
+package engineio
+
+import (
+	"encoding/binary"
+	"math"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// maxFragments is how many frames one message may have; empty ones count.
+const maxFragments = 1024
+
+// A message is one WebSocket message or control frame.
+type message struct {
+	op   ws.OpCode // 0 for none
+	data []byte    // unmasked
+}
+
+// frames turns the bytes of a client into messages (RFC 6455), however they are
+// cut. It holds what it has of a message that is not whole yet, and nothing
+// between messages. Lengths are checked against limit when a header is whole,
+// and what is held grows only with what arrived.
+type frames struct {
+	limit int // bytes of a message
+
+	head    [ws.MaxHeaderSize]byte
+	headLen int       // bytes in head, while a header is not whole
+	inside  bool      // header is that of a frame whose payload is not whole
+	header  ws.Header // of the frame
+	got     int       // bytes of its payload so far
+
+	control   []byte    // payload of a control frame so far
+	fragments int       // frames of the message so far
+	op        ws.OpCode // of the message
+	data      []byte    // of the message so far
+}
+
+// next takes the first message off p, whose bytes it changes, and returns what
+// comes after it. No message means that all of p was taken. The data is valid
+// until p changes. A fault is the status to close with: after it, there is
+// nothing more to be read.
+func (f *frames) next(p []byte) (m message, rest []byte, fault ws.StatusCode) {
+	for {
+		if !f.inside {
+			if p, fault = f.readHeader(p); fault != 0 || !f.inside {
+				return message{}, nil, fault
+			}
+		}
+		n := min(len(p), int(f.header.Length)-f.got)
+		part, after := p[:n], p[n:]
+		ws.Cipher(part, f.header.Mask, f.got)
+		f.got += n
+		p = after
+		f.inside = f.got < int(f.header.Length)
+
+		if f.header.OpCode.IsControl() {
+			m = message{f.header.OpCode, collect(&f.control, part, !f.inside)}
+		} else {
+			m = message{f.op, collect(&f.data, part, !f.inside && f.header.Fin)}
+		}
+		switch {
+		case f.inside:
+			return message{}, nil, 0
+		case f.header.OpCode.IsControl():
+			return m, p, 0
+		case f.header.Fin:
+			f.fragments = 0
+			if m.op == ws.OpText && !utf8.Valid(m.data) {
+				return message{}, nil, ws.StatusInvalidFramePayloadData
+			}
+			return m, p, 0
+		}
+	}
+}
+
+// collect adds part to what is held and, if that is the whole, returns it and
+// holds nothing. What comes in one part is not copied.
+func collect(held *[]byte, part []byte, whole bool) []byte {
+	if whole && *held == nil {
+		return part
+	}
+	*held = append(*held, part...)
+	if !whole {
+		return nil
+	}
+	data := *held
+	*held = nil
+	return data
+}
+
+// readHeader takes what there is of a header off p. When it is whole, the frame
+// is one that may come now.
+func (f *frames) readHeader(p []byte) (rest []byte, fault ws.StatusCode) {
+	for f.headLen < f.headSize() {
+		n := copy(f.head[f.headLen:f.headSize()], p)
+		if n == 0 {
+			return nil, 0
+		}
+		f.headLen += n
+		p = p[n:]
+	}
+	h, state := f.parseHead(), ws.StateServerSide
+	if f.fragments > 0 {
+		state = state.Set(ws.StateFragmented)
+	}
+	f.headLen = 0
+	switch {
+	case h.Length < 0 || ws.CheckHeader(h, state) != nil:
+		return nil, ws.StatusProtocolError
+	case h.OpCode.IsControl():
+	case f.fragments == maxFragments:
+		return nil, ws.StatusPolicyViolation
+	case h.Length > int64(f.limit-len(f.data)):
+		return nil, ws.StatusMessageTooBig
+	default:
+		if f.fragments == 0 {
+			f.op = h.OpCode
+		}
+		f.fragments++
+	}
+	f.header, f.got, f.inside = h, 0, true
+	return p, 0
+}
+
+// The second byte of a header.
+const (
+	maskBit    = 0x80
+	lengthBits = 0x7f
+	length16   = 126 // a length of 16 bits follows
+	length64   = 127 // a length of 64 bits follows
+)
+
+// headSize is the size of the header, as far as is known.
+func (f *frames) headSize() int {
+	if f.headLen < ws.MinHeaderSize {
+		return ws.MinHeaderSize
+	}
+	size := ws.MinHeaderSize
+	switch f.head[1] & lengthBits {
+	case length16:
+		size += 2
+	case length64:
+		size += 8
+	}
+	if f.head[1]&maskBit != 0 {
+		size += 4
+	}
+	return size
+}
+
+// parseHead is the whole header in head. Its Length is -1 if it is none.
+func (f *frames) parseHead() ws.Header {
+	h := ws.Header{
+		Fin:    f.head[0]&0x80 != 0,
+		Rsv:    f.head[0] >> 4 & 0x7,
+		OpCode: ws.OpCode(f.head[0] & 0xf),
+		Masked: f.head[1]&maskBit != 0,
+	}
+	rest := f.head[ws.MinHeaderSize:]
+	switch n := f.head[1] & lengthBits; n {
+	case length16:
+		h.Length = int64(binary.BigEndian.Uint16(rest))
+		rest = rest[2:]
+	case length64:
+		n := binary.BigEndian.Uint64(rest)
+		if n > math.MaxInt64 {
+			n = math.MaxUint64
+		}
+		h.Length = int64(n)
+		rest = rest[8:]
+	default:
+		h.Length = int64(n)
+	}
+	if h.Masked {
+		copy(h.Mask[:], rest)
+	}
+	return h
+}

@@ -1,0 +1,134 @@
+package engineio
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
+
+// A Handshake is the request that a session began with. It must not be changed.
+type Handshake struct {
+	URL        url.URL
+	Header     http.Header
+	RemoteAddr net.Addr
+	LocalAddr  net.Addr
+	Secure     bool // the request came over TLS
+	Time       time.Time
+}
+
+// addr is an address as net/http has it.
+type addr string
+
+func (a addr) Network() string { return "tcp" }
+func (a addr) String() string  { return string(a) }
+
+func newHandshake(r *http.Request) *Handshake {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		local = addr(r.Host)
+	}
+	return &Handshake{
+		URL:        *r.URL,
+		Header:     r.Header.Clone(),
+		RemoteAddr: addr(r.RemoteAddr),
+		LocalAddr:  local,
+		Secure:     r.TLS != nil,
+		Time:       time.Now(),
+	}
+}
+
+// serveHandshake opens a session or refuses to, for the reasons of PROTOCOL.md
+// 2.4.
+func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Values, transport string, upgrade bool) {
+	version, ok := versionOf(q)
+	switch {
+	case r.Method != http.MethodGet:
+		s.refuse(w, r, errMethod)
+		return
+	case transport == webSocket && !upgrade:
+		s.refuse(w, r, errBadRequest)
+		return
+	case !ok, version == packet.V3 && s.opts.RefuseV3:
+		s.refuse(w, r, errVersion)
+		return
+	case transport == polling && upgrade:
+		s.dismiss(w, r)
+		return
+	}
+	if check := s.opts.RequestChecker; check != nil {
+		header, err := check(r)
+		if err != nil {
+			e := errForbidden
+			if text := err.Error(); text != "" {
+				e.message = text
+			}
+			s.refuse(w, r, e)
+			return
+		}
+		for name, values := range header {
+			w.Header()[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	session := newSession(s, version, newHandshake(r))
+	session.b64 = version == packet.V3 && q.Get("b64") != ""
+	if transport == webSocket {
+		session.openWebSocket(w, r)
+		return
+	}
+	if !s.add(session, polling) {
+		s.refuse(w, r, errBadRequest)
+		return
+	}
+	session.begin()
+	session.writePayload(w, r, []Frame{session.openFrame(polling)})
+}
+
+// openFrame is packet 0 (PROTOCOL.md 2.3): five keys and no more.
+func (s *Session) openFrame(transport string) Frame {
+	opts := &s.server.opts
+	upgrades := []string{}
+	if transport == polling && !opts.NoUpgrade {
+		upgrades = append(upgrades, webSocket)
+	}
+	// A struct of strings and integers always encodes.
+	data, _ := json.Marshal(struct {
+		SID          string   `json:"sid"`
+		Upgrades     []string `json:"upgrades"`
+		PingInterval int64    `json:"pingInterval"`
+		PingTimeout  int64    `json:"pingTimeout"`
+		MaxPayload   int      `json:"maxPayload"`
+	}{s.id, upgrades, opts.PingInterval.Milliseconds(), opts.PingTimeout.Milliseconds(), opts.MaxPayload})
+	return textFrame(append([]byte{'0'}, data...))
+}
+
+// isUpgrade reports whether r asks to leave HTTP.
+func isUpgrade(r *http.Request) bool {
+	if r.Header.Get("Upgrade") == "" {
+		return false
+	}
+	for _, line := range r.Header["Connection"] {
+		for token := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isHeaderText reports whether a header may have the value v.
+func isHeaderText(v string) bool {
+	return !strings.ContainsFunc(v, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
+}
+
+// isOldIE reports whether the client is one that X-XSS-Protection is for
+// (PROTOCOL.md 2.5).
+func isOldIE(r *http.Request) bool {
+	agent := r.UserAgent()
+	return strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/")
+}

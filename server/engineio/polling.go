@@ -1,0 +1,159 @@
+package engineio
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
+
+// A poll is one GET of a client, which is answered when there is something to
+// say (PROTOCOL.md 2.5). Its fields but the controller are guarded by the
+// session's mu until answered is closed.
+type poll struct {
+	controller *http.ResponseController
+	late       bool          // it came after Session.Close
+	answered   chan struct{} // closed by answer
+	frames     []Frame       // the answer
+	noop       bool          // which holds no message
+}
+
+func (p *poll) answer(frames []Frame) {
+	p.frames = frames
+	close(p.answered)
+}
+
+// cut makes the writing of the answer fail.
+func (p *poll) cut() { _ = p.controller.SetWriteDeadline(time.Unix(1, 0)) }
+
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+	p := &poll{controller: http.NewResponseController(w), answered: make(chan struct{})}
+	s.mu.Lock()
+	switch {
+	case s.state == stateClosed:
+		s.mu.Unlock()
+		s.server.refuse(w, r, errSession)
+		return
+	case s.ws != nil:
+		s.mu.Unlock()
+		s.server.refuse(w, r, errBadRequest)
+		return
+	case s.poll != nil:
+		s.endLocked(ReasonTransportError, closeFrame)
+		s.mu.Unlock()
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	p.late = s.state == stateClosing
+	s.poll = p
+	s.answerLocked()
+	s.mu.Unlock()
+
+	gone := false
+	select {
+	case <-p.answered:
+	case <-r.Context().Done():
+		gone = true
+	}
+	if !gone {
+		// The answer may take as long as a client that is alive may be silent.
+		opts := &s.server.opts
+		_ = p.controller.SetWriteDeadline(time.Now().Add(opts.PingInterval + opts.PingTimeout))
+		s.writePayload(w, r, p.frames)
+		gone = p.controller.Flush() != nil || r.Context().Err() != nil
+	}
+	s.polled(p, gone)
+}
+
+// polled ends a poll. If the client has not got the answer, the session ends
+// too, because messages may be lost; but not if it has left polling and there
+// were none.
+func (s *Session) polled(p *poll, gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll == p {
+		s.poll = nil
+	}
+	if s.answering == p {
+		s.answering = nil
+	}
+	if gone && !(p.noop && s.ws != nil) {
+		s.endLocked(ReasonTransportError, closeFrame)
+		return
+	}
+	if s.ws == nil {
+		s.answerLocked()
+	}
+}
+
+// answerLocked answers the pending poll if there is something to say. It waits
+// while a POST is processed, so that all that one causes is in one answer, and
+// while the answer to the poll before is being written, so that a client that
+// does not read holds one answer and no more.
+func (s *Session) answerLocked() {
+	p := s.poll
+	if p == nil || s.corked || s.answering != nil || s.state == stateClosed {
+		return
+	}
+	switch {
+	case len(s.queue) > 0:
+		s.respondLocked(s.takeQueueLocked())
+	case s.state == stateClosing && p.late:
+		s.respondLocked([]Frame{noopFrame, closeFrame})
+		s.endedLocked()
+	case s.state == stateClosing:
+		s.respondLocked([]Frame{closeFrame})
+		s.endedLocked()
+	case s.probed:
+		// The client waits for its poll before it finishes the upgrade.
+		s.finishPollLocked()
+	}
+}
+
+// finishPollLocked ends the pending poll, because the client is about to leave
+// polling.
+func (s *Session) finishPollLocked() {
+	s.poll.noop = true
+	s.respondLocked([]Frame{noopFrame})
+}
+
+// respondLocked is the answer to the pending poll.
+func (s *Session) respondLocked(frames []Frame) {
+	s.answering = s.poll
+	s.poll = nil
+	s.answering.answer(frames)
+}
+
+// writePayload answers with the packets in frames.
+func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, frames []Frame) {
+	list := make([]packet.Encoded, len(frames))
+	for i, f := range frames {
+		list[i] = f.encoded()
+	}
+	body, binary := s.version.AppendPayload(nil, list, s.b64)
+	contentType := "text/plain; charset=UTF-8"
+	if binary {
+		contentType = "application/octet-stream"
+	}
+	setPollingHeader(w, r)
+	writeBody(w, http.StatusOK, contentType, body)
+}
+
+// setPollingHeader sets what stands in the answers to GET and POST.
+func setPollingHeader(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if isOldIE(r) {
+		h.Set("X-XSS-Protection", "0")
+	}
+}
+
+// writeBody answers with a body of known length.
+func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone is found by the flush after it
+}

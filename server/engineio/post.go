@@ -1,0 +1,167 @@
+package engineio
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
+
+// A post is one POST of a client (PROTOCOL.md 2.5).
+type post struct {
+	controller *http.ResponseController
+	cut        bool // guarded by Session.mu; its connection is to end
+}
+
+// bodies are buffers for what POSTs bring.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxPooled is the largest buffer that bodies keeps.
+const maxPooled = 128 << 10
+
+// Why a POST was not read.
+var (
+	errTooLarge = errors.New("engineio: payload is too large")
+	errCut      = errors.New("engineio: request was cut")
+)
+
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	p := &post{controller: http.NewResponseController(w)}
+	s.mu.Lock()
+	switch {
+	case s.state == stateClosed:
+		s.mu.Unlock()
+		s.server.refuse(w, r, errSession)
+		return
+	case s.ws != nil:
+		s.mu.Unlock()
+		s.server.refuse(w, r, errBadRequest)
+		return
+	case s.post != nil:
+		s.post.cut = true
+		_ = s.post.controller.SetReadDeadline(time.Unix(1, 0))
+		s.endLocked(ReasonTransportError, closeFrame)
+		s.mu.Unlock()
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.post = p
+	s.mu.Unlock()
+
+	status := s.takePost(r, p)
+	s.mu.Lock()
+	s.post = nil
+	cut := p.cut
+	s.mu.Unlock()
+	switch {
+	case cut:
+		panic(http.ErrAbortHandler) // the way to cut a connection
+	case status == http.StatusOK:
+		setPollingHeader(w, r)
+		writeBody(w, status, "text/html", []byte("ok"))
+	case status == 0:
+		s.server.refuse(w, r, errBadRequest)
+	default:
+		w.WriteHeader(status)
+	}
+}
+
+// takePost reads and processes a POST and returns the status of the answer, 0
+// if the session has left polling.
+func (s *Session) takePost(r *http.Request, p *post) int {
+	binary, ok := payloadType(r)
+	if !ok || binary && s.version != packet.V3 {
+		s.end(ReasonTransportError)
+		return http.StatusBadRequest
+	}
+	body := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if body.Cap() <= maxPooled {
+			body.Reset()
+			bodies.Put(body)
+		}
+	}()
+	if err := s.readBody(body, r, p); errors.Is(err, errTooLarge) {
+		return http.StatusRequestEntityTooLarge // and the session is kept
+	} else if err != nil {
+		s.end(ReasonTransportError)
+		return http.StatusRequestTimeout
+	}
+	packets, err := s.version.DecodePayload(body.Bytes(), binary, s.server.opts.MaxPackets)
+	if err != nil {
+		s.end(ReasonParseError)
+		if errors.Is(err, packet.ErrTooMany) {
+			return http.StatusBadRequest
+		}
+		return http.StatusOK // as the reference answers
+	}
+	return s.process(packets)
+}
+
+// payloadType reports whether the payload is binary, and whether its type is
+// one that a client may send.
+func payloadType(r *http.Request) (binary, ok bool) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return false, false
+	}
+	// What cannot be parsed is taken for text, as what is missing.
+	t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return t == "application/octet-stream", !strings.HasPrefix(t, "multipart/")
+}
+
+// readBody reads no more than a payload may have.
+func (s *Session) readBody(body *bytes.Buffer, r *http.Request, p *post) error {
+	opts := &s.server.opts
+	if r.ContentLength > int64(opts.MaxPayload) {
+		return errTooLarge
+	}
+	s.mu.Lock()
+	cut := p.cut
+	if !cut { // under the lock, so that it does not undo a cut
+		_ = p.controller.SetReadDeadline(time.Now().Add(opts.BodyTimeout))
+	}
+	s.mu.Unlock()
+	if cut {
+		return errCut
+	}
+	n, err := body.ReadFrom(io.LimitReader(r.Body, int64(opts.MaxPayload)+1))
+	if n > int64(opts.MaxPayload) {
+		return errTooLarge
+	}
+	_ = p.controller.SetReadDeadline(time.Time{})
+	return err
+}
+
+// process passes on what a POST brought. What is sent meanwhile waits for its
+// end, and goes out together.
+func (s *Session) process(packets []packet.Packet) int {
+	s.takeTurn()
+	defer s.releaseTurn()
+	s.mu.Lock()
+	left := s.ws != nil
+	s.corked = !left
+	s.mu.Unlock()
+	if left {
+		return 0
+	}
+	defer s.uncork()
+	for _, p := range packets {
+		if !s.receive(p) {
+			break
+		}
+	}
+	return http.StatusOK
+}
+
+func (s *Session) uncork() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.corked = false
+	s.answerLocked()
+}

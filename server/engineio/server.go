@@ -1,0 +1,178 @@
+package engineio
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
+
+// A Receiver is told what one session brings. Its calls never overlap and none
+// is made under a lock.
+type Receiver interface {
+	// Message takes the next message. data is valid during the call only.
+	Message(data []byte, binary bool)
+
+	// Closed is the last call: the session has ended, and is no longer in the
+	// table.
+	Closed(reason string)
+}
+
+// A Server holds the sessions and opens new ones for those who ask by HTTP.
+type Server struct {
+	// Constant.
+	opts   Options
+	accept func(*Session) Receiver
+	stats  counters
+
+	mu       sync.Mutex
+	sessions map[string]*Session // guarded by mu; sid → session
+	closed   bool                // guarded by mu; Shutdown was called
+	running  sync.WaitGroup      // sessions and sockets; added to under mu while not closed
+}
+
+// NewServer makes a Server; nil means the default options. accept is called
+// once for each new session, when its handshake is decided, and returns who is
+// told what it brings; what it sends comes right after the handshake. Options
+// that Validate finds wrong panic.
+func NewServer(opts *Options, accept func(*Session) Receiver) *Server {
+	if opts == nil {
+		opts = &Options{}
+	}
+	if err := opts.Validate(); err != nil {
+		panic(err)
+	}
+	return &Server{opts: opts.withDefaults(), accept: accept, sessions: make(map[string]*Session)}
+}
+
+// Len is how many sessions there are.
+func (s *Server) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// Close is Shutdown without a limit: it returns within seconds, because each
+// socket's goodbye is bounded, unless a Receiver does not return.
+func (s *Server) Close() error { return s.Shutdown(context.Background()) }
+
+// Shutdown ends every session, lets no new one in, and waits until all are
+// gone, or ctx is. What is queued for a client is dropped; pending polls are
+// answered.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	sessions := make([]*Session, 0, len(s.sessions))
+	for _, session := range s.sessions {
+		sessions = append(sessions, session)
+	}
+	s.mu.Unlock()
+	for _, session := range sessions {
+		session.end(ReasonShutdown)
+	}
+	done := make(chan struct{})
+	go func() { // ends when the last session and socket have
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// enter counts one more session or socket, which calls s.running.Done. It is
+// false once Shutdown was called.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.running.Add(1)
+	}
+	return !s.closed
+}
+
+// add puts a session into the table, unless its id is no good or taken.
+func (s *Server) add(session *Session, transport string) bool {
+	session.startHeartbeat()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || session.id == "" || s.sessions[session.id] != nil {
+		session.timer.Stop()
+		return false
+	}
+	s.sessions[session.id] = session
+	s.running.Add(1)
+	s.stats.opened(session.version, transport)
+	return true
+}
+
+func (s *Server) remove(session *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, session.id)
+}
+
+func (s *Server) lookup(sid string) *Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[sid]
+}
+
+// ServeHTTP answers one request of a client: a handshake, a poll, a POST or an
+// upgrade (PROTOCOL.md 2.1).
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	transport := q.Get("transport")
+	if transport != polling && transport != webSocket {
+		s.refuse(w, r, errTransport)
+		return
+	}
+	if !isHeaderText(r.Header.Get("Origin")) {
+		s.refuse(w, r, errBadRequest)
+		return
+	}
+	upgrade := isUpgrade(r)
+	sid := q.Get("sid")
+	if sid == "" {
+		s.serveHandshake(w, r, q, transport, upgrade)
+		return
+	}
+	session := s.lookup(sid)
+	version, ok := versionOf(q)
+	switch {
+	case session == nil:
+		s.refuse(w, r, errSession)
+	case !ok || version != session.version:
+		s.refuse(w, r, errBadRequest)
+	case transport == webSocket && upgrade:
+		session.serveUpgrade(w, r)
+	case transport == webSocket:
+		s.refuse(w, r, errBadRequest)
+	case upgrade:
+		s.dismiss(w, r)
+	case r.Method == http.MethodGet:
+		session.servePoll(w, r)
+	case r.Method == http.MethodPost:
+		session.servePost(w, r)
+	default:
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// versionOf is the version that the query asks for. Missing means 3
+// (PROTOCOL.md chapter 1).
+func versionOf(q url.Values) (packet.Version, bool) {
+	switch q.Get("EIO") {
+	case "", "3":
+		return packet.V3, true
+	case "4":
+		return packet.V4, true
+	default:
+		return 0, false
+	}
+}

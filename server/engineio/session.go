@@ -1,0 +1,173 @@
+package engineio
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
+
+// The transports, as in the query and in Session.Transport.
+const (
+	polling   = "polling"
+	webSocket = "websocket"
+)
+
+// A state is how far a session is.
+type state uint8
+
+const (
+	stateOpen    state = iota
+	stateClosing       // Close was called on polling: a poll is awaited that takes the rest
+	stateClosed
+)
+
+// A Session is one client, over whichever transports it uses in turn.
+//
+// All methods may be called from any goroutine; they never wait and never call
+// the Receiver.
+type Session struct {
+	// Constant after the handshake.
+	server    *Server
+	id        string
+	version   packet.Version
+	b64       bool // takes no binary (PROTOCOL.md 3.1, 3.3)
+	handshake *Handshake
+
+	receiver Receiver // owned by who has the turn
+
+	mu     sync.Mutex
+	state  state  // guarded by mu
+	reason string // guarded by mu; why it ends, once it does
+
+	queue  []Frame // guarded by mu; what no transport has taken yet
+	queued int     // guarded by mu; bytes in queue
+
+	turn  bool          // guarded by mu; somebody calls the receiver
+	turns chan struct{} // guarded by mu; closed when the turn is free; nil if nobody waits
+
+	timer    *time.Timer // guarded by mu; calls tick: heartbeats, and the end of stateClosing
+	due      time.Time   // guarded by mu; when tick has something to do
+	awaiting bool        // guarded by mu; a ping of ours has no answer yet
+
+	// Polling, while ws is nil.
+	poll      *poll // guarded by mu; a GET without an answer
+	answering *poll // guarded by mu; a GET whose answer is being written
+	post      *post // guarded by mu; a POST under way
+	corked    bool  // guarded by mu; a POST is processed: its poll waits for the whole
+
+	ws        *socket // guarded by mu; the transport, if it is a WebSocket
+	upgrading bool    // guarded by mu; somebody tries to upgrade
+	probe     *socket // guarded by mu; its WebSocket, not the transport yet
+	probed    bool    // guarded by mu; probe was answered: the client is about to finish
+}
+
+func newSession(s *Server, v packet.Version, h *Handshake) *Session {
+	return &Session{
+		server:    s,
+		id:        s.opts.SessionIDGenerator.NewID(),
+		version:   v,
+		handshake: h,
+		turn:      true, // until begin: the receiver is not there yet
+	}
+}
+
+// begin tells the application of the session, which is in the table, and lets
+// its packets come.
+func (s *Session) begin() {
+	defer s.releaseTurn()
+	s.receiver = s.server.accept(s)
+}
+
+// ID is the session id, a secret of the client's and the server's.
+func (s *Session) ID() string { return s.id }
+
+// Version is the client's version of Engine.IO.
+func (s *Session) Version() packet.Version { return s.version }
+
+// Handshake is the request that the session began with.
+func (s *Session) Handshake() *Handshake { return s.handshake }
+
+// URL is that of the handshake.
+func (s *Session) URL() url.URL { return s.handshake.URL }
+
+// RemoteHeader is the header of the handshake. It must not be changed.
+func (s *Session) RemoteHeader() http.Header { return s.handshake.Header }
+
+// RemoteAddr is where the handshake came from.
+func (s *Session) RemoteAddr() net.Addr { return s.handshake.RemoteAddr }
+
+// LocalAddr is where the handshake arrived.
+func (s *Session) LocalAddr() net.Addr { return s.handshake.LocalAddr }
+
+// Transport is the one in use: "polling" or "websocket".
+func (s *Session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transportLocked()
+}
+
+func (s *Session) transportLocked() string {
+	if s.ws != nil {
+		return webSocket
+	}
+	return polling
+}
+
+// takeTurn waits until nobody calls the receiver, so that its calls never
+// overlap, and keeps others from it until releaseTurn.
+func (s *Session) takeTurn() {
+	for {
+		s.mu.Lock()
+		if !s.turn {
+			s.turn = true
+			s.mu.Unlock()
+			return
+		}
+		if s.turns == nil {
+			s.turns = make(chan struct{})
+		}
+		wait := s.turns
+		s.mu.Unlock()
+		<-wait
+	}
+}
+
+func (s *Session) releaseTurn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn = false
+	if s.turns != nil {
+		close(s.turns)
+		s.turns = nil
+	}
+}
+
+// receive acts on a packet of the client (PROTOCOL.md 2.6, 2.7). The caller has
+// the turn. It is false when the rest of what came is to be dropped.
+func (s *Session) receive(p packet.Packet) bool {
+	s.server.stats.received(len(p.Data))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == stateClosed:
+	case p.Type == packet.Close:
+		s.endLocked(ReasonTransportClose, noopFrame)
+	case s.state == stateClosing:
+	case p.Type == packet.Message:
+		s.mu.Unlock()
+		s.receiver.Message(p.Data, p.Binary)
+		s.mu.Lock()
+	case p.Type == packet.Ping && s.version == packet.V3:
+		s.heardLocked()
+		s.pushLocked(pongFrame)
+	case p.Type == packet.Pong && s.version == packet.V4:
+		s.heardLocked()
+	case p.Type == packet.Ping, p.Type == packet.Pong:
+		s.endLocked(ReasonTransportError, closeFrame) // the wrong direction
+	}
+	return s.state != stateClosed
+}

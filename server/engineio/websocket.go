@@ -1,0 +1,231 @@
+package engineio
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+	"github.com/sb-stream/stream-server/server/reactor"
+)
+
+// helloTimeout is how long a client may take to accept the answer to its
+// handshake.
+const helloTimeout = 10 * time.Second
+
+// statusless is the close frame without a status: the client sees 1005
+// (PROTOCOL.md 2.6).
+var statusless = ws.CompiledClose
+
+// A socket is one WebSocket of a session: its transport, or a probe that may
+// become it. It is what the reactor calls.
+type socket struct {
+	// Constant.
+	session *Session
+	conn    reactor.Conn
+
+	// Owned by Read.
+	frames frames
+	live   bool // it is the transport
+
+	one     [1][]byte   // guarded by session.mu; for a write of one frame
+	pong    []byte      // guarded by session.mu; the answer to the last ping, if it has to wait
+	timeout *time.Timer // guarded by session.mu; of a probe
+}
+
+// openWebSocket begins a session on a WebSocket. The open packet is the first
+// frame, and what the application sends is next.
+func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
+	k, early := s.server.openSocket(w, r, s)
+	if k == nil {
+		return
+	}
+	k.live = true
+	s.mu.Lock()
+	s.ws = k
+	k.writeLocked(s.openFrame(webSocket))
+	s.mu.Unlock()
+	if s.server.add(s, webSocket) {
+		s.begin()
+	} else {
+		k.conn.Close(statusless)
+	}
+	k.conn.Start(early)
+}
+
+// openSocket answers an upgrade with 101 and returns its socket, and what the
+// client sent after the request; or nil if the request was no good, which the
+// client has been told. The caller starts the socket.
+func (s *Server) openSocket(w http.ResponseWriter, r *http.Request, session *Session) (k *socket, early []byte) {
+	k = &socket{session: session, frames: frames{limit: s.opts.MaxPayload}}
+	if k.conn, early = s.hijack(w, r, k); k.conn == nil {
+		return nil, nil
+	}
+	return k, early
+}
+
+// hijack takes the connection of r from HTTP. The Conn is nil if there is none.
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, h reactor.Handler) (conn reactor.Conn, early []byte) {
+	if !s.enter() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return nil, nil
+	}
+	upgrader := ws.HTTPUpgrader{Header: w.Header(), Timeout: helloTimeout}
+	c, rw, _, err := upgrader.Upgrade(r, w)
+	if err != nil {
+		if c != nil {
+			_ = c.Close()
+		}
+		s.running.Done()
+		return nil, nil
+	}
+	p, _ := rw.Reader.Peek(rw.Reader.Buffered()) // there are as many
+	return reactor.New(c, h), bytes.Clone(p)
+}
+
+// dismiss accepts an upgrade of a request that is not for a WebSocket, and
+// closes it (PROTOCOL.md 2.4).
+func (s *Server) dismiss(w http.ResponseWriter, r *http.Request) {
+	if conn, _ := s.hijack(w, r, dismissed{s}); conn != nil {
+		conn.Close(statusless)
+		conn.Start(nil)
+	}
+}
+
+type dismissed struct{ server *Server }
+
+func (dismissed) Read([]byte)    {}
+func (dismissed) Writable()      {}
+func (d dismissed) Closed(error) { d.server.running.Done() }
+
+// writeLocked sends f unless something has to be sent before it.
+func (k *socket) writeLocked(f Frame) bool {
+	k.one[0] = f.buf
+	taken := k.conn.Write(k.one[:]...)
+	k.one[0] = nil
+	return taken
+}
+
+// Writable sends what had to wait.
+func (k *socket) Writable() {
+	s := k.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.pong != nil && k.conn.Write(k.pong) {
+		k.pong = nil
+	}
+	if s.ws == k {
+		s.flushLocked()
+	}
+}
+
+// Closed ends the session that has lost its transport.
+func (k *socket) Closed(err error) {
+	defer k.session.server.running.Done()
+	reason := ReasonTransportError
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		reason = ReasonTransportClose
+	}
+	k.end(reason, statusless)
+}
+
+// end closes the socket with a last frame and, if it is the transport, the
+// session.
+func (k *socket) end(reason string, last []byte) {
+	s := k.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.conn.Close(last) // what follows closes it too, which does nothing any more
+	switch k {
+	case s.ws:
+		s.endLocked(reason, closeFrame)
+	case s.probe:
+		s.dropProbeLocked()
+	}
+}
+
+// Read acts on what the client sent.
+func (k *socket) Read(p []byte) {
+	s := k.session
+	if k.live {
+		s.takeTurn()
+	}
+	defer func() {
+		if k.live {
+			s.releaseTurn()
+		}
+	}()
+	for {
+		m, rest, fault := k.frames.next(p)
+		switch {
+		case fault != 0:
+			k.end(ReasonParseError, closeWith(fault))
+			return
+		case m.op == 0:
+			return
+		case m.op == ws.OpPing:
+			k.answerPing(m.data)
+		case m.op == ws.OpPong:
+		case m.op == ws.OpClose:
+			k.end(ReasonTransportClose, closeAnswer(m.data))
+			return
+		case !k.live:
+			k.live = k.probing(m)
+		case !k.receive(m):
+			return
+		}
+		p = rest
+	}
+}
+
+// receive takes a message of the transport. It is false when nothing more is
+// to be read.
+func (k *socket) receive(m message) bool {
+	v := k.session.version
+	var p packet.Packet
+	var err error
+	if m.op == ws.OpText {
+		p, err = v.DecodeText(m.data)
+	} else {
+		p, err = v.DecodeBinary(m.data)
+	}
+	if err != nil {
+		k.end(ReasonParseError, statusless)
+		return false
+	}
+	return k.session.receive(p)
+}
+
+// answerPing answers a ping of WebSocket. If the answer has to wait, only the
+// last one is kept: RFC 6455, 5.5.3, asks for no more.
+func (k *socket) answerPing(data []byte) {
+	pong := ws.MustCompileFrame(ws.NewPongFrame(data))
+	k.session.mu.Lock()
+	defer k.session.mu.Unlock()
+	if !k.conn.Write(pong) {
+		k.pong = pong
+	}
+}
+
+// closeWith is a close frame with a status.
+func closeWith(code ws.StatusCode) []byte {
+	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, "")))
+}
+
+// closeAnswer is the answer to a close frame: its own status, or that it is no
+// good.
+func closeAnswer(data []byte) []byte {
+	if len(data) == 0 {
+		return statusless
+	}
+	code, reason := ws.ParseCloseFrameData(data)
+	if len(data) < 2 || code > 4999 || ws.CheckCloseFrameData(code, reason) != nil {
+		return closeWith(ws.StatusProtocolError)
+	}
+	return closeWith(code)
+}
