@@ -1,0 +1,272 @@
+package socketio
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	eio "github.com/sb-stream/stream-server/server/engineio"
+	"github.com/sb-stream/stream-server/server/socketio/packet"
+)
+
+// Reasons that OnDisconnect gets, beside those of the session.
+const (
+	reasonClientLeft = "client namespace disconnect"
+	reasonServerLeft = "server namespace disconnect"
+	reasonParse      = "parse error"
+)
+
+// A client is one session with the namespaces it is in. It is what the session
+// calls: one call at a time.
+type client struct {
+	// Constant.
+	server  *Server
+	session *eio.Session
+	timeout *time.Timer // ends the session of a client that joins no namespace
+
+	// Owned by the calls of the session.
+	partial     *packet.Packet // an event or ack that waits for attachments
+	attachments [][]byte
+
+	mu    sync.Mutex
+	conns map[string]*conn // guarded by mu; namespace → the client in it
+}
+
+// accept is called for each new session.
+func (s *Server) accept(session *eio.Session) eio.Receiver {
+	c := &client{server: s, session: session, conns: make(map[string]*conn)}
+	c.timeout = time.AfterFunc(s.connectTimeout(), c.checkJoined)
+	if c.v3() {
+		// Clients of version 4 are in "/" unasked (PROTOCOL.md 2.3, 5.4).
+		c.guard(func() { c.connect("/", nil) })
+	}
+	return c
+}
+
+func (c *client) checkJoined() {
+	c.mu.Lock()
+	joined := len(c.conns) > 0
+	c.mu.Unlock()
+	if !joined {
+		c.session.Close("connect timeout")
+	}
+}
+
+// Message takes one Engine.IO message. What breaks the rules of PROTOCOL.md
+// 5.2 ends the session.
+func (c *client) Message(data []byte, binary bool) {
+	c.guard(func() {
+		if err := c.message(data, binary); err != nil {
+			c.session.Close(reasonParse)
+		}
+	})
+}
+
+var errProtocol = errors.New("socketio: packet out of place")
+
+func (c *client) message(data []byte, binary bool) error {
+	if binary {
+		return c.attachment(data)
+	}
+	if c.partial != nil {
+		return errProtocol
+	}
+	p, err := packet.Decode(data)
+	if err != nil {
+		return err
+	}
+	if p.Attachments > 0 {
+		p.Data = bytes.Clone(p.Data) // outlives the call
+		c.partial = &p
+		return nil
+	}
+	return c.packet(p)
+}
+
+func (c *client) attachment(data []byte) error {
+	if c.partial == nil {
+		return errProtocol
+	}
+	c.attachments = append(c.attachments, bytes.Clone(data))
+	if len(c.attachments) < c.partial.Attachments {
+		return nil
+	}
+	p := *c.partial
+	defer func() { c.partial, c.attachments = nil, nil }()
+	if err := packet.Placeholders(p.Data, p.Attachments); err != nil {
+		return err
+	}
+	return c.packet(p)
+}
+
+func (c *client) packet(p packet.Packet) error {
+	if p.Type == packet.Connect {
+		return c.join(p)
+	}
+	conn := c.conn(p.Namespace)
+	if conn == nil {
+		return errProtocol
+	}
+	switch p.Type {
+	case packet.Disconnect:
+		c.leave(conn, reasonClientLeft)
+		return nil
+	case packet.Event, packet.BinaryEvent:
+		return conn.event(p, c.attachments)
+	case packet.Ack, packet.BinaryAck:
+		return nil // nobody asked for one
+	default:
+		return errProtocol
+	}
+}
+
+// join answers CONNECT. It is wrong to be in a namespace twice.
+func (c *client) join(p packet.Packet) error {
+	name := p.Namespace
+	if c.v3() {
+		name, _ = packet.SplitNamespace(name)
+	}
+	c.mu.Lock()
+	_, twice := c.conns[name]
+	full := len(c.conns) >= maxNamespaces
+	c.mu.Unlock()
+	if twice || full {
+		return errProtocol
+	}
+	c.connect(name, bytes.Clone(p.Data))
+	return nil
+}
+
+func (c *client) connect(name string, auth json.RawMessage) {
+	n := c.server.namespaces[name]
+	if n == nil {
+		c.refuse(name, errInvalidNamespace)
+		return
+	}
+	conn := &conn{client: c, namespace: n, id: rand.Text(), auth: auth}
+	for _, check := range n.middleware {
+		if err := check(conn); err != nil {
+			c.refuse(name, err)
+			return
+		}
+	}
+	c.mu.Lock()
+	c.conns[name] = conn
+	c.mu.Unlock()
+	c.timeout.Stop()
+
+	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
+	if !c.v3() {
+		answer.Data = []byte(`{"sid":"` + conn.id + `"}`)
+	}
+	c.send(answer)
+	if n.connect == nil {
+		return
+	}
+	if err := n.connect(conn); err != nil {
+		n.fail(conn, err)
+		c.send(packet.Packet{Type: packet.Disconnect, Namespace: name, ID: noID})
+		c.leave(conn, reasonServerLeft)
+	}
+}
+
+var errInvalidNamespace = errors.New("Invalid namespace") //nolint:revive,staticcheck // the words are the protocol's
+
+// refuse answers CONNECT with an error, in the form of PROTOCOL.md 5.4.
+func (c *client) refuse(name string, err error) {
+	type body struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}
+	var answer any = body{Message: err.Error()}
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		answer = body{refusal.Message, refusal.Data}
+	}
+	if c.v3() && !errors.Is(err, errInvalidNamespace) {
+		answer = err.Error()
+		if refusal != nil && refusal.Data != nil {
+			answer = refusal.Data
+		}
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		data = []byte(`{"message":"refused"}`)
+	}
+	c.send(packet.Packet{Type: packet.ConnectError, Namespace: name, ID: noID, Data: data})
+}
+
+func (c *conn) event(p packet.Packet, attachments [][]byte) error {
+	if len(p.Data) == 0 {
+		return nil // ignored by PROTOCOL.md 5.2
+	}
+	name, args, err := p.Event()
+	if err != nil {
+		return err
+	}
+	if f := c.namespace.events[name]; f != nil {
+		f(c, &Event{Name: name, Args: args, Attachments: attachments, conn: c, id: p.ID})
+	}
+	return nil
+}
+
+func (c *client) conn(name string) *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conns[name]
+}
+
+func (c *client) list() []*conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.conns))
+}
+
+// leave takes the client out of one namespace.
+func (c *client) leave(conn *conn, reason string) {
+	c.mu.Lock()
+	delete(c.conns, conn.namespace.name)
+	c.mu.Unlock()
+	if !conn.left.Swap(true) && conn.namespace.disconnect != nil {
+		conn.namespace.disconnect(conn, reason)
+	}
+}
+
+// close is Conn.Close: DISCONNECT for each namespace must be on the wire
+// before the session ends, or the client comes straight back (PROTOCOL.md 5.6).
+func (c *client) close() {
+	for _, conn := range c.list() {
+		c.send(packet.Packet{Type: packet.Disconnect, Namespace: conn.namespace.name, ID: noID})
+	}
+	c.session.Close(reasonServerLeft)
+}
+
+// Closed is called once, after the last Message.
+func (c *client) Closed(reason string) {
+	c.timeout.Stop()
+	for _, conn := range c.list() {
+		c.guard(func() { c.leave(conn, reason) })
+	}
+}
+
+// guard keeps a handler that panics from ending the process: it ends this
+// client's session alone.
+func (c *client) guard(f func()) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err := fmt.Errorf("socketio: handler panicked: %v\n%s", fault, debug.Stack())
+			for _, conn := range c.list() {
+				conn.namespace.fail(conn, err)
+			}
+			c.session.Close("handler panicked")
+		}
+	}()
+	f()
+}
