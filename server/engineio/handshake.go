@@ -76,6 +76,10 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 	}
 	session := newSession(s, version, newHandshake(r))
 	session.b64 = version == packet.V3 && q.Get("b64") != ""
+	if session.id == "" || s.lookup(session.id) != nil {
+		s.refuse(w, r, errBadRequest)
+		return
+	}
 	if transport == webSocket {
 		session.openWebSocket(w, r)
 		return

@@ -96,12 +96,13 @@ func (s *Server) enter() bool {
 	return !s.closed
 }
 
-// add puts a session into the table, unless its id is no good or taken.
+// add puts a session into the table, unless its id is taken by now or the
+// server shuts down.
 func (s *Server) add(session *Session, transport string) bool {
 	session.startHeartbeat()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || session.id == "" || s.sessions[session.id] != nil {
+	if s.closed || s.sessions[session.id] != nil {
 		session.timer.Stop()
 		return false
 	}

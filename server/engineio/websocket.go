@@ -45,14 +45,16 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	if k == nil {
 		return
 	}
-	k.live = true
 	s.mu.Lock()
-	s.ws = k
 	k.writeLocked(s.openFrame(webSocket))
+	s.ws, k.live = k, true
 	s.mu.Unlock()
 	if s.server.add(s, webSocket) {
 		s.begin()
-	} else {
+	} else { // the server shuts down
+		s.mu.Lock()
+		s.ws, k.live = nil, false
+		s.mu.Unlock()
 		k.conn.Close(statusless)
 	}
 	k.conn.Start(early)
