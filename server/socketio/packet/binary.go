@@ -26,6 +26,9 @@ func (b Binary) MarshalJSON() ([]byte, error) {
 // string to those. A []byte in a struct is a base64 string, as encoding/json
 // has it.
 func Deconstruct(args ...any) (data []byte, attachments [][]byte, err error) {
+	if args == nil {
+		args = []any{} // an array too, and not null
+	}
 	data, err = json.Marshal(markList(args, 0))
 	if err != nil {
 		return nil, nil, fmt.Errorf("packet: arguments: %w", err)
@@ -78,6 +81,9 @@ func mark(v any, depth int) any {
 }
 
 func markList[T any](list []T, depth int) []any {
+	if list == nil {
+		return nil
+	}
 	marked := make([]any, len(list))
 	for i, v := range list {
 		marked[i] = mark(v, depth+1)
@@ -86,6 +92,9 @@ func markList[T any](list []T, depth int) []any {
 }
 
 func markMap[T any](m map[string]T, depth int) map[string]any {
+	if m == nil {
+		return nil
+	}
 	marked := make(map[string]any, len(m))
 	for key, v := range m {
 		marked[key] = mark(v, depth+1)
