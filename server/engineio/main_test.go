@@ -176,6 +176,10 @@ type answer struct {
 }
 
 func do(method, url, contentType, body string) answer {
+	return doWith(http.DefaultClient, method, url, contentType, body)
+}
+
+func doWith(client *http.Client, method, url, contentType, body string) answer {
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return answer{err: err}
@@ -183,7 +187,7 @@ func do(method, url, contentType, body string) answer {
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := client.Do(r)
 	if err != nil {
 		return answer{err: err}
 	}

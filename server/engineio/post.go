@@ -25,11 +25,7 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // maxPooled is the largest buffer that bodies keeps.
 const maxPooled = 128 << 10
 
-// Why a POST was not read.
-var (
-	errTooLarge = errors.New("engineio: payload is too large")
-	errCut      = errors.New("engineio: request was cut")
-)
+var errTooLarge = errors.New("engineio: payload is too large")
 
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{controller: http.NewResponseController(w)}
@@ -59,6 +55,8 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.post = nil
 	cut := p.cut
 	s.mu.Unlock()
+	// A body may take longer to come than the server gives an answer.
+	_ = p.controller.SetWriteDeadline(time.Now().Add(s.server.opts.BodyTimeout))
 	switch {
 	case cut:
 		panic(http.ErrAbortHandler) // the way to cut a connection
@@ -115,26 +113,20 @@ func payloadType(r *http.Request) (binary, ok bool) {
 	return t == "application/octet-stream", !strings.HasPrefix(t, "multipart/")
 }
 
-// readBody reads no more than a payload may have.
+// readBody reads no more than a payload may have. ServeHTTP has set the time
+// for it, which stays in force for what is left unread: net/http reads that.
 func (s *Session) readBody(body *bytes.Buffer, r *http.Request, p *post) error {
-	opts := &s.server.opts
-	if r.ContentLength > int64(opts.MaxPayload) {
+	limit := int64(s.server.opts.MaxPayload)
+	if r.ContentLength > limit {
 		return errTooLarge
 	}
-	s.mu.Lock()
-	cut := p.cut
-	if !cut { // under the lock, so that it does not undo a cut
-		_ = p.controller.SetReadDeadline(time.Now().Add(opts.BodyTimeout))
-	}
-	s.mu.Unlock()
-	if cut {
-		return errCut
-	}
-	n, err := body.ReadFrom(io.LimitReader(r.Body, int64(opts.MaxPayload)+1))
-	if n > int64(opts.MaxPayload) {
+	n, err := body.ReadFrom(io.LimitReader(r.Body, limit+1))
+	if n > limit {
 		return errTooLarge
 	}
-	_ = p.controller.SetReadDeadline(time.Time{})
+	if err == nil {
+		_ = p.controller.SetReadDeadline(time.Time{})
+	}
 	return err
 }
 

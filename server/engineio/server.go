@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 )
@@ -127,6 +128,9 @@ func (s *Server) lookup(sid string) *Session {
 // ServeHTTP answers one request of a client: a handshake, a poll, a POST or an
 // upgrade (PROTOCOL.md 2.1).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 { // there is a body, which may come slowly
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.BodyTimeout))
+	}
 	q := r.URL.Query()
 	transport := q.Get("transport")
 	if transport != polling && transport != webSocket {
