@@ -118,12 +118,25 @@ func (c *wsClient) want(frames ...string) {
 	}
 }
 
-// openWS begins a session on a WebSocket and takes the open packet.
-func (a *app) openWS(t *testing.T, query string) (*wsClient, *Session) {
+// openWS begins a session on a WebSocket and takes the open packet, which is
+// there before the application knows the session.
+func (a *app) openWS(t *testing.T, query string) (c *wsClient, s *Session) {
 	t.Helper()
-	c := dial(t, a.url+query+"&transport=websocket")
-	if got := c.next(); !strings.HasPrefix(got, `text 0{"sid":"`) {
-		t.Fatalf("first frame = %q, want the open packet", got)
+	c = dial(t, a.url+query+"&transport=websocket")
+	open, ok := strings.CutPrefix(c.next(), `text 0{"sid":"`)
+	if !ok {
+		t.Fatalf("first frame = %q, want the open packet", open)
 	}
-	return c, a.last()
+	sid, _, _ := strings.Cut(open, `"`)
+	eventually(t, "the session", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, s = range a.sessions {
+			if s.ID() == sid {
+				return true
+			}
+		}
+		return false
+	})
+	return c, s
 }

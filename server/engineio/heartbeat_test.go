@@ -26,6 +26,7 @@ func (x *timed) openWebSocket(version string) *wsClient {
 	x.t.Helper()
 	c := x.dial(x.url + "EIO=" + version + "&transport=websocket")
 	c.next()
+	synctest.Wait()
 	return c
 }
 
