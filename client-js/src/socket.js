@@ -147,8 +147,6 @@ export class Socket extends Emitter {
         if (type === "0" || type === "2") {
           // Only a ping shows that the server still knows us (PROTOCOL.md 2.7).
           this.#setTimer(this.#patience, () => onEnd("ping timeout"));
-        } else if (type === "1") {
-          onEnd("transport close");
         } else if (type === "4") {
           this.#message(packet.slice(1));
         }

@@ -69,6 +69,7 @@ function polling(url, options, onPacket, onEnd) {
   const queue = [];
   let session = ""; // the sid, as a part of the query
   let maxPayload = Infinity; // of a POST, in bytes
+  let waiting = false; // for the answer of a GET
   let posting = false;
   let over = false;
   let count = 0;
@@ -77,15 +78,16 @@ function polling(url, options, onPacket, onEnd) {
    * One GET, or one POST of body.
    *
    * @param {string} [body]
+   * @param {AbortSignal | null} [signal]
    */
-  const ask = async (body) => {
+  const ask = async (body, signal = abort.signal) => {
     const cacheBuster = `${Date.now().toString(36)}.${count++}`;
     // A string is text/plain, so no preflight is made for a server elsewhere.
     const answer = await request(`${url}?EIO=4&transport=polling&t=${cacheBuster}${session}`, {
       method: body === undefined ? "GET" : "POST",
       body,
       credentials: options.withCredentials ? "include" : "same-origin",
-      signal: abort.signal,
+      signal,
     });
     if (!answer.ok) {
       throw new Error(`HTTP ${answer.status}`);
@@ -93,24 +95,29 @@ function polling(url, options, onPacket, onEnd) {
     return answer.text();
   };
 
-  const end = () => {
+  const end = (reason = "transport error") => {
     if (!over) {
       over = true;
       abort.abort();
-      onEnd("transport error");
+      onEnd(reason);
     }
   };
 
-  // One GET at a time, ends with the transport.
+  // One GET at a time, until the transport ends.
   const poll = async () => {
     while (!over) {
-      for (const packet of (await ask()).split("\x1e")) {
+      waiting = true;
+      const payload = await ask();
+      waiting = false;
+      for (const packet of payload.split("\x1e")) {
         if (packet[0] === "0") {
           const handshake = JSON.parse(packet.slice(1));
           session = `&sid=${encodeURIComponent(handshake.sid)}`;
           maxPayload = handshake.maxPayload || maxPayload;
         }
-        if (!over) {
+        if (packet === "1") {
+          end("transport close");
+        } else if (!over) {
           onPacket(packet);
         }
       }
@@ -135,16 +142,21 @@ function polling(url, options, onPacket, onEnd) {
     posting = false;
   };
 
-  poll().catch(end);
+  poll().catch(() => end());
   return {
     send(packet) {
       queue.push(packet);
-      post().catch(end);
+      post().catch(() => end());
     },
     close() {
-      over = true;
-      // The server ends a session whose poll goes away (PROTOCOL.md 2.5).
-      abort.abort();
+      if (!over) {
+        over = true;
+        abort.abort();
+        // The server ends a session whose poll goes away, and must be told where there is none (PROTOCOL.md 2.5).
+        if (!waiting) {
+          ask("1", null).catch(() => {});
+        }
+      }
     },
   };
 }
