@@ -100,15 +100,18 @@ func isEncoded(v Version) func(Packet, Encoded) bool {
 // What clients send that servers do not.
 func TestDecodePayload(t *testing.T) {
 	for _, tt := range []struct {
-		name, in string
-		want     []Packet
+		name string
+		v    Version
+		in   string
+		want []Packet
 	}{
-		{"nothing", "0:", nil},
-		{"nothing between", "1:20:1:2", []Packet{text(Ping, ""), text(Ping, "")}},
-		{"a number more than needed", "2:401:2", []Packet{text(Message, "0"), text(Ping, "")}},
+		{"nothing", V3, "0:", nil},
+		{"nothing between", V3, "1:20:1:2", []Packet{text(Ping, ""), text(Ping, "")}},
+		{"a digit after a packet", V3, "2:401:2", []Packet{text(Message, "0"), text(Ping, "")}},
+		{"version 3 framing is a noop with data", V4, "6:4hello", []Packet{text(Noop, ":4hello")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := V3.DecodePayload([]byte(tt.in), false, limit)
+			got, err := tt.v.DecodePayload([]byte(tt.in), false, limit)
 			if err != nil || !slices.EqualFunc(got, tt.want, equal) {
 				t.Errorf("DecodePayload(%q) = %v, %v, want %v", tt.in, got, err, tt.want)
 			}
@@ -127,7 +130,6 @@ func TestDecodePayloadRejects(t *testing.T) {
 		{"empty", V4, false, "", ErrEmpty},
 		{"garbage", V4, false, "abc", ErrType},
 		{"type 7", V4, false, "7", ErrType},
-		{"version 3 framing", V4, false, "6:4hello", nil}, // a noop with data; ignored
 		{"separator alone", V4, false, "\x1e", ErrEmpty},
 		{"separator at the end", V4, false, "4a\x1e", ErrEmpty},
 		{"separator first", V4, false, "\x1e4a", ErrEmpty},
@@ -152,6 +154,7 @@ func TestDecodePayloadRejects(t *testing.T) {
 		{"version 3, absurd", V3, false, "99999999999999999999999:4", ErrLength},
 		{"version 3, digits for ever", V3, false, strings.Repeat("9", 1e6) + ":4", ErrLength},
 		{"version 3, exponent", V3, false, "1e1:4aaaaaaaaa", ErrLength},
+		{"version 3, digit above 9", V3, false, ";:4aaaaaaaaaa", ErrLength},
 		{"version 3, length in bytes", V3, false, "3:4é", ErrLength},
 		{"version 3, length in runes", V3, false, "2:4😀", ErrLength},
 		{"version 3, cut", V3, false, "1:21:", ErrLength},
@@ -167,6 +170,7 @@ func TestDecodePayloadRejects(t *testing.T) {
 		{"binary, no length", V3, true, "\x00\xff", ErrLength},
 		{"binary, no end of length", V3, true, "\x00\x01", ErrLength},
 		{"binary, length in ASCII", V3, true, "\x001\xff2", ErrLength},
+		{"binary, digit above 9", V3, true, "\x00\x0b\xff4aaaaaaaaaa", ErrLength},
 		{"binary, leading zero", V3, true, "\x00\x00\x01\xff2", ErrLength},
 		{"binary, too long", V3, true, "\x00\x02\xff2", ErrLength},
 		{"binary, absurd", V3, true, "\x01" + strings.Repeat("\x09", 1e6) + "\xff\x04", ErrLength},

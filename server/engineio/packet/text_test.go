@@ -70,6 +70,7 @@ func TestDecodeJSONP(t *testing.T) {
 		{"newline", `a\nb`, "a\nb"},
 		{"newlines", `\n\n`, "\n\n"},
 		{"backslash n", `a\\nb`, `a\nb`},
+		{"backslash n first", `\\nb`, `\nb`},
 		{"backslash, backslash n", `a\\\nb`, `a\\nb`},
 		{"other escapes", `\t\\"`, `\t\\"`},
 		{"backslash at the end", `a\`, `a\`},

@@ -56,6 +56,7 @@ func TestDecode(t *testing.T) {
 		{`2007["a"]`, Packet{Event, "/", 7, 0, []byte(`["a"]`)}, `27["a"]`},
 		{`29007199254740991["a"]`, Packet{Event, "/", MaxID, 0, []byte(`["a"]`)}, ""},
 		{"2", Packet{Event, "/", NoID, 0, nil}, ""},
+		{`2["a","` + strings.Repeat("[", MaxNesting) + `"]`, Packet{Event, "/", NoID, 0, []byte(`["a","` + strings.Repeat("[", MaxNesting) + `"]`)}, ""},
 		{"2" + nested(MaxNesting), Packet{Event, "/", NoID, 0, []byte(nested(MaxNesting))}, ""},
 		{`2["a",{"_placeholder":true,"num":9}]`, Packet{Event, "/", NoID, 0, []byte(`["a",{"_placeholder":true,"num":9}]`)}, ""},
 
@@ -149,6 +150,7 @@ func TestDecodeRejects(t *testing.T) {
 		{`2["\u0063onnect"]`, ErrReserved},
 		{`50-["connect"]`, ErrReserved},
 		{"2" + nested(MaxNesting+1), ErrNesting},
+		{`2["]]",` + strings.Repeat("[", MaxNesting) + strings.Repeat("]", MaxNesting+1), ErrNesting},
 		{`2["a",` + strings.Repeat("[", 450_000) + "]", ErrNesting},
 		{`2["a",` + strings.Repeat(`{"a":`, 100_000) + "]", ErrNesting},
 
@@ -202,8 +204,8 @@ func TestDecodeAliases(t *testing.T) {
 	if string(p.Data) != `["a","c"]` || string(args[0]) != `"c"` {
 		t.Errorf("Data = %s, args = %s, want aliases", p.Data, args)
 	}
-	if got := append(args[0], '!'); string(in) != `2["a","c"]` {
-		t.Errorf("appending %s to an argument wrote to the packet: %s", got, in)
+	if args[0] = append(args[0], '!'); string(in) != `2["a","c"]` {
+		t.Errorf("appending to an argument made the packet %s", in)
 	}
 }
 
