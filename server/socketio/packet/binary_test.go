@@ -14,7 +14,7 @@ func TestDeconstruct(t *testing.T) {
 	cycle := map[string]any{}
 	cycle["x"] = cycle
 	deep := any([]byte("x"))
-	for range MaxNesting - 1 {
+	for range MaxNesting - 2 { // the arguments and the placeholder are two more
 		deep = []any{deep}
 	}
 	type picture struct {
@@ -49,7 +49,7 @@ func TestDeconstruct(t *testing.T) {
 			`["p",{"name":"a\u003cb","data":{"_placeholder":true,"num":0},"hash":"aA=="},[{"_placeholder":true,"num":1}]]`,
 			[]string{"xyz", "1"},
 		},
-		{"as deep as may be", []any{deep}, strings.Repeat("[", MaxNesting) + `{"_placeholder":true,"num":0}` + strings.Repeat("]", MaxNesting), []string{"x"}},
+		{"as deep as may be", []any{deep}, strings.Repeat("[", MaxNesting-1) + `{"_placeholder":true,"num":0}` + strings.Repeat("]", MaxNesting-1), []string{"x"}},
 		{"JSON that looks like it", []any{json.RawMessage(`{"_placeholder":true,"num":0}`)}, `[{"_placeholder":true,"num":0}]`, nil},
 		{"JSON that does not", []any{json.RawMessage(`{"_placeholder":false,"num":0}`), []byte("x")}, `[{"_placeholder":false,"num":0},{"_placeholder":true,"num":0}]`, []string{"x"}},
 	} {
