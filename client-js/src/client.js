@@ -60,7 +60,7 @@ export class Client {
     if (typeof callback !== "function") {
       throw new TypeError("SB.comet: the last argument is a function");
     }
-    const tags = new Set(Array.isArray(channel) ? channel : [channel]);
+    const tags = /** @type {string[]} */ ([]).concat(channel);
     for (const tag of tags) {
       if (typeof tag !== "string" || !tag || byteLength(tag) > 255 || reserved.test(tag)) {
         throw new TypeError(`SB.comet: not a channel: ${JSON.stringify(tag)}`);

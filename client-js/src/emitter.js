@@ -6,17 +6,18 @@
 /** @typedef {(...args: any[]) => void} Callback */
 
 /**
- * Calls each of them. What one throws is reported as an uncaught error is, in
- * a turn of its own.
+ * Calls each of them, but none that one before it has taken away or added.
+ * What one throws is reported as an uncaught error is, in a turn of its own.
  *
- * @param {Iterable<Callback>} callbacks
+ * @param {Set<Callback>} callbacks
  * @param {...any} args
  */
 export function callAll(callbacks, ...args) {
-  // Over a copy: a callback may take itself, or another, off the list.
   for (const callback of [...callbacks]) {
     try {
-      callback(...args);
+      if (callbacks.has(callback)) {
+        callback(...args);
+      }
     } catch (error) {
       setTimeout(() => (globalThis.reportError ?? console.error)(error));
     }
@@ -51,8 +52,8 @@ export class Emitter {
    * @param {...any} args
    */
   fire(name, ...args) {
-    const callbacks = this.#callbacks.get(name) ?? [];
+    const callbacks = this.#callbacks.get(name) ?? new Set();
     callAll(callbacks, ...args);
-    return [...callbacks].length > 0;
+    return callbacks.size > 0;
   }
 }

@@ -34,7 +34,7 @@ export class Socket extends Emitter {
   #deadline = 0; // when the timer is due
   #patience = 0; // ms from one ping to the next
 
-  #waiting = false; // for the next try
+  #again = false; // whether to come back
   #failures = 0; // since the last stable connection
   #connectedAt = 0;
   #lastGood = ""; // the transport that opened last
@@ -154,7 +154,6 @@ export class Socket extends Emitter {
         onEnd("parse error");
       }
     };
-    this.#waiting = false;
     this.#transport = transports[name](this.#url, this.#options, onPacket, onEnd);
     this.#setTimer(rest.length ? openTimeout : patientTimeout, () => onEnd("timeout"));
   }
@@ -191,7 +190,7 @@ export class Socket extends Emitter {
     } else if (type === "3") {
       const ack = this.#acks.get(id);
       this.#acks.delete(id);
-      callAll(ack ? [ack] : [], ...JSON.parse(json));
+      callAll(new Set(ack && [ack]), ...JSON.parse(json));
     } else if (type === "4") {
       const refusal = JSON.parse(json);
       // A token that was refused once, and cannot change, is not shown again.
@@ -214,7 +213,7 @@ export class Socket extends Emitter {
     this.#transport = undefined;
     this.#acks.clear();
     clearTimeout(this.#timer);
-    this.#waiting = again;
+    this.#again = again;
     if (again) {
       if (connected && Date.now() - this.#connectedAt > stableTime) {
         this.#failures = 0;
@@ -258,7 +257,7 @@ export class Socket extends Emitter {
     if (this.#transport && Date.now() > this.#deadline) {
       this.#end("ping timeout", true);
     }
-    if (this.#waiting) {
+    if (this.#again) {
       this.connect();
     }
   };

@@ -44,8 +44,8 @@ function websocket(url, options, onPacket, onEnd) {
     // by its reason.
     socket.onerror = () => end("transport error");
     socket.onclose = () => end("transport close");
-    // One packet per frame. Binary frames have no meaning in our contract.
-    socket.onmessage = ({ data }) => over || typeof data !== "string" || onPacket(data);
+    // One packet per frame.
+    socket.onmessage = ({ data }) => over || onPacket(data);
   } catch {
     // There is none, or a content security policy forbids it.
     setTimeout(end, 0, "transport error");

@@ -89,14 +89,30 @@ test("a callback that throws stops nobody, and is reported", async (t) => {
   assert.deepEqual(report.mock.calls[0].arguments, [fault]);
 });
 
-test("a callback may stop itself, and others, while it is called", () => {
+test("a callback may stop itself and others, and add more, while it is called", () => {
   const { client, socket } = onStockSocket();
-  const callback = listener();
-  const stop = client.comet("a", () => stop());
-  client.comet("a", callback);
+  const [stopped, kept, added] = [listener(), listener(), listener()];
+  const first = client.comet("a", () => {
+    first();
+    second();
+    client.comet("a", added);
+  });
+  const second = client.comet("a", stopped);
+  client.comet("a", kept);
   socket.receive("a", 1);
   socket.receive("a", 2);
-  assert.equal(callback.calls.length, 2);
+  assert.deepEqual([stopped.calls.length, kept.calls.length, added.calls.length], [0, 2, 1]);
+});
+
+test("a list is the caller's, who may change it afterwards", async () => {
+  const { client, socket } = onStockSocket();
+  const list = ["a", "b"];
+  const stop = client.comet(list, () => {});
+  list.length = 0;
+  await settle();
+  stop();
+  await settle();
+  assert.deepEqual(socket.take()[1], ["unsubscribe", ["a", "b"]]);
 });
 
 for (const [name, ...args] of [

@@ -59,9 +59,9 @@ test("credentials go elsewhere only when asked for", async () => {
 
 test("a post holds no more than maxPayload, in bytes", async () => {
   const { client, fetch } = await connected({}, { maxPayload: 100 });
-  // A message each: the first goes at once, the second is too long in bytes for
-  // the third to join it, the last is too long in any case.
-  const tags = ["a", "é".repeat(20), "b", "c", "d".repeat(120)];
+  // A message each: the first goes at once, the third is too long in bytes to
+  // go with its neighbours, the last in any case.
+  const tags = ["a", "b", "é".repeat(20), "c", "d", "e".repeat(120)];
   for (const tag of tags) {
     client.comet(tag, () => {});
     await settle();
@@ -74,7 +74,19 @@ test("a post holds no more than maxPayload, in bytes", async () => {
     fetch.post.answer("ok");
     await settle();
   }
-  assert.deepEqual(posted, [[tags[1]], ["b", "c"], [tags[4]]]);
+  assert.deepEqual(posted, [["b"], [tags[2]], ["c", "d"], [tags[5]]]);
+});
+
+test("what is said in one turn goes in one post", async () => {
+  const { client, fetch } = await connected();
+  const stop = client.comet("a", () => {});
+  await settle();
+  fetch.post.answer("ok");
+  await settle();
+  stop();
+  client.comet("b", () => {});
+  await settle();
+  assert.equal(fetch.post.body, '42["unsubscribe",["a"]]\x1e421["subscribe",["b"],{"since":{}}]');
 });
 
 for (const [name, end, reason] of [

@@ -1,6 +1,7 @@
 /** Our own socket over a fake WebSocket and a fake clock: heartbeat, ends, coming back. */
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { beforeEach, mock, test } from "node:test";
 import { connectedOnFakes, controlTime, onFakes, settle } from "./fakes.js";
 
@@ -32,8 +33,8 @@ test("the path is the default, an absolute one, or relative to the script", () =
     ["/rt", "wss://h.test/rt/"],
     ["socket.io/", "wss://h.test/app/socket.io/"],
   ]) {
-    const { client, WebSocket } = onFakes();
-    client.connect("https://h.test/app/sb.js?v=1", { path, WebSocket });
+    const { client, WebSocket } = onFakes({ path: "/of-another-server/" });
+    client.connect("https://h.test/app/sb.js?v=1", path ? { path, WebSocket } : { WebSocket });
     assert.equal(WebSocket.last.url.split("?")[0], want);
   }
 });
@@ -73,7 +74,7 @@ test("heartbeat: a ping is answered, and no ping means a dead connection", async
   WebSocket.last.receive("2");
   assert.deepEqual(WebSocket.last.take(), ["3"]);
   mock.timers.tick(44000);
-  WebSocket.last.receive('42["a",1]'); // proves nothing
+  WebSocket.last.receive('42["a",1]', "6"); // prove nothing
   assert.deepEqual(heard, []);
   mock.timers.tick(1000);
   assert.deepEqual(heard, [["disconnect", "ping timeout"]]);
@@ -196,7 +197,11 @@ test("network or page back: the next try is now, and a connection past its deadl
   wake("visibilitychange");
   assert.deepEqual(heard, [["disconnect", "ping timeout"]]);
   assert.equal(WebSocket.list.length, 3);
-  client.close();
+  client.on("disconnect", () => client.close());
+  await WebSocket.last.accept();
+  mock.method(Date, "now", () => 1e12 + 120000);
   wake("pageshow");
+  wake("online");
   assert.equal(WebSocket.list.length, 3);
+  assert.deepEqual(getEventListeners(target, "online"), []);
 });

@@ -42,21 +42,54 @@ test("after a reconnect everything is asked for again, from its last position", 
   assert.deepEqual(heard, [["disconnect", "transport close"], ["connect"]]);
 });
 
-test("gap: told where a subscription could not be recovered, and only there", async () => {
-  const { client, socket, heard } = onStockSocket();
-  client.comet(["a", "b"], () => {});
+test("a message without a position leaves us where we were", async () => {
+  const { client, socket } = onStockSocket();
+  client.comet("a", () => {});
   await settle();
-  socket.receive("a", 1); // without a position, before the answer
+  socket.answer();
+  socket.receive("a", 1);
+  socket.down();
+  socket.up();
+  assert.deepEqual(socket.take()[0][2], { since: { a: "p0" } });
+});
+
+test("gap: told where a subscription was not recovered, and only there", async () => {
+  const { client, socket, heard } = onStockSocket();
+  client.comet(["told", "recovered"], () => {});
+  await settle();
+  socket.receive("told", 1); // before the answer
   socket.answer({ recovered: false });
+  client.comet("heard", () => {});
+  await settle();
+  socket.receive("heard", 1); // and no answer comes
   assert.deepEqual(heard, []);
   socket.down();
   client.comet("new", () => {});
+  socket.take();
   socket.up();
   heard.length = 0;
   const { args, ack } = socket.sent.shift();
-  assert.deepEqual(args[0], ["a", "b", "new"]);
-  ack({ ok: true, channels: { b: { recovered: true }, new: { recovered: false } } });
-  assert.deepEqual(heard, [["gap", { channel: "a", reason: "not_recovered" }]]);
+  assert.deepEqual(args[0], ["told", "recovered", "heard", "new"]);
+  ack({
+    ok: true,
+    channels: { recovered: { recovered: true }, heard: { recovered: false }, new: { recovered: false } },
+  });
+  assert.deepEqual(heard, [
+    ["gap", { channel: "told", reason: "not_recovered" }],
+    ["gap", { channel: "heard", reason: "not_recovered" }],
+  ]);
+});
+
+test("gap: also where only the answer had come", async () => {
+  const { client, socket, heard } = onStockSocket();
+  client.comet("quiet", () => {});
+  await settle();
+  socket.answer();
+  socket.down();
+  socket.up();
+  heard.length = 0;
+  socket.answer({ position: "p1", recovered: false });
+  assert.deepEqual(heard, [["gap", { channel: "quiet", reason: "not_recovered" }]]);
 });
 
 test("an answer of an earlier connection, or of what was left since, counts for nothing", async () => {
