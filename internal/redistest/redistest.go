@@ -1,0 +1,148 @@
+// Package redistest runs real Redis servers for tests.
+//
+// [Start] is a redis-server of its own on a random port of loopback, without
+// persistence, which can be killed, restarted, paused and resumed. A machine
+// without redis-server fails the test: nothing is skipped.
+package redistest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a redis-server may take until it answers.
+const patience = 10 * time.Second
+
+// A Server is one redis-server process, ended with the test.
+//
+// Its methods belong to the goroutine of the test.
+type Server struct {
+	t    testing.TB
+	dir  string
+	port int
+	args []string
+
+	process *exec.Cmd // nil while it does not run
+	output  *bytes.Buffer
+}
+
+// Start runs redis-server until the test ends. args are more of its options,
+// such as "--requirepass", "secret".
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: t.TempDir(), args: args}
+	t.Cleanup(s.Kill)
+	var err error
+	for range 5 { // somebody else may take the port first
+		s.port = freePort(t)
+		if err = s.start(); err == nil {
+			return s
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+// Addr is host:port.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// URL is redis://host:port.
+func (s *Server) URL() string { return "redis://" + s.Addr() }
+
+// Kill ends the process as a crash would, and waits until it is gone. Killing
+// what does not run does nothing.
+func (s *Server) Kill() {
+	if s.process == nil {
+		return
+	}
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// Restart kills the server, if it runs, and starts it on the same port. It
+// returns when the server answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	if err := s.start(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Pause stops the process without ending it: connections stay open, and
+// nothing is answered any more.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume ends Pause.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if s.process == nil {
+		s.t.Fatalf("redistest: %v for a server that does not run", sig)
+	}
+	if err := s.process.Process.Signal(sig); err != nil {
+		s.t.Fatal("redistest: ", err)
+	}
+}
+
+func (s *Server) start() error {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		s.t.Fatal("redistest: these tests need redis-server: apt-get install redis-server")
+	}
+	s.output = new(bytes.Buffer)
+	s.process = exec.Command(path, append([]string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}, s.args...)...)
+	s.process.Stdout, s.process.Stderr = s.output, s.output
+	if err := s.process.Start(); err != nil {
+		s.process = nil
+		return fmt.Errorf("redistest: %w", err)
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
+		if s.answers() {
+			return nil
+		}
+	}
+	s.Kill()
+	return fmt.Errorf("redistest: redis-server on port %d does not answer:\n%s", s.port, s.output)
+}
+
+// answers reports whether the server replies to a PING.
+func (s *Server) answers() bool {
+	c, err := net.DialTimeout("tcp", s.Addr(), time.Second)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Second))
+	if _, err := c.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	reply := make([]byte, 64)
+	n, err := c.Read(reply)
+	if err != nil {
+		return false
+	}
+	// A server with a password answers too: that it wants one.
+	return bytes.HasPrefix(reply[:n], []byte("+PONG")) || bytes.HasPrefix(reply[:n], []byte("-NOAUTH"))
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
