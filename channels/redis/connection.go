@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -16,232 +15,238 @@ import (
 )
 
 const (
-	batch             = 512             // channels in one SUBSCRIBE
-	reconcileInterval = 5 * time.Second // between looks at what is wanted and not confirmed
+	batch        = 512         // channels that one SUBSCRIBE names at most
+	refusalEvery = time.Minute // between log lines about channels that Redis refuses
 )
 
-// A connection is one that subscribes, from the dial to the fault that ends it.
+// A connection is the one that subscribes, from the dial to its end. One
+// goroutine reads and another writes; neither waits for the other.
 type connection struct {
 	// Constant.
 	broker *Broker
+	conn   redis.Conn
 	sink   channels.Sink
-	redis  redis.Conn
-	socket net.Conn // closed to end both goroutines; redis may be closed by neither
-	ready  func()   // called once, when Redis has answered
 
-	pinged atomic.Int64 // when PING was sent, Unix nanoseconds; 0 if it was answered
+	refusalLogged time.Time // owned by the reader
 }
 
-// connected dials, and serves the connection until it fails or ctx ends. It
-// returns why.
-func (b *Broker) connected(ctx context.Context, sink channels.Sink, ready func()) error {
-	c, err := b.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.redis.Close()
-	c.sink, c.ready = sink, sync.OnceFunc(ready)
-	stop := context.AfterFunc(ctx, c.end)
-	defer stop()
+// serve uses conn until it breaks or ctx ends, and returns why. When it tells
+// the sink that messages are lost, no Live of this connection can follow.
+func (b *Broker) serve(ctx context.Context, conn redis.Conn, sink channels.Sink) error {
+	c := &connection{broker: b, conn: conn, sink: sink}
+	alive, end := context.WithCancelCause(ctx) // the first cause is the one that counts
+	// Closing is what ends a read or a write that is under way.
+	context.AfterFunc(alive, func() { _ = conn.Close() })
+	b.up.Store(true)
 
+	var reader sync.WaitGroup
+	reader.Go(func() { end(c.read()) }) // ends when conn is closed
+	end(c.write(alive))
+	reader.Wait()
+
+	b.up.Store(false)
 	b.mu.Lock()
-	b.subscriptions.reset()
+	b.subs.reset()
 	b.mu.Unlock()
-	written := make(chan error, 1)
-	done := make(chan struct{})
-	go func() { // ends with done, or with the socket
-		defer c.end()
-		written <- c.write(done)
-	}()
-	err = c.read()
-	c.end()
-	close(done)
-	if writeErr := <-written; writeErr != nil && errors.Is(err, net.ErrClosed) {
-		err = writeErr
+	if ctx.Err() != nil {
+		return nil
 	}
-	return fmt.Errorf("redis: %w", err)
+	sink.Lost(reasonLost)
+	return fmt.Errorf("redis: %s: %w", b.target.addr, context.Cause(alive))
 }
 
-// dial connects and keeps hold of the socket.
-func (b *Broker) dial(ctx context.Context) (*connection, error) {
-	c := &connection{broker: b}
-	conn, err := b.dialRedis(ctx, func(ctx context.Context, network, addr string) (net.Conn, error) {
-		dialer := net.Dialer{Timeout: b.config.DialTimeout}
-		socket, err := dialer.DialContext(ctx, network, addr)
-		c.socket = socket
-		return socket, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
-	}
-	c.redis = conn
-	return c, nil
-}
-
-func (b *Broker) dialRedis(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error)) (redis.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.config.DialTimeout)
-	defer cancel()
-	return redis.DialURLContext(ctx, b.config.URL,
-		redis.DialContextFunc(dial),
-		redis.DialConnectTimeout(b.config.DialTimeout),
-		redis.DialReadTimeout(b.config.ReadTimeout),
-		redis.DialWriteTimeout(b.config.ReadTimeout),
-	)
-}
-
-func (c *connection) end() { _ = c.socket.Close() }
-
-// read takes what Redis sends until the connection fails. It is the only
-// caller of the sink, and so everything stays in Redis' order.
+// read takes what Redis sends, in its order, until the connection ends.
 func (c *connection) read() error {
+	silence := c.broker.config.PingInterval + c.broker.config.PingTimeout
 	for {
-		reply, err := redis.ReceiveWithTimeout(c.redis, c.broker.config.ReadTimeout)
+		reply, err := redis.ReceiveWithTimeout(c.conn, silence)
+		var refusal redis.Error
+		switch {
+		case err == nil:
+			err = c.take(reply)
+		case errors.As(err, &refusal):
+			err = c.refused(refusal)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			err = fmt.Errorf("silent for %v, though PING was sent: %w", silence, err)
+		}
 		if err != nil {
 			return err
 		}
-		if !c.take(reply) {
-			return fmt.Errorf("an answer that is none of ours: %T", reply)
-		}
 	}
 }
 
-// take acts on one answer: an array that begins with its kind, or PONG alone
-// while nothing is subscribed.
-func (c *connection) take(reply any) bool {
+// take acts on one reply. redis.PubSubConn is not used for it, because it does
+// not know the answer to a PING when nothing is subscribed to.
+func (c *connection) take(reply any) error {
 	if reply == "PONG" {
-		c.alive()
-		return true
+		return c.pong()
 	}
-	list, _ := reply.([]any)
-	if len(list) < 2 {
-		return false
+	values, _ := reply.([]any)
+	var what, channel string
+	rest, err := redis.Scan(values, &what, &channel)
+	if err != nil {
+		return errOutOfStep
 	}
-	kind, _ := list[0].([]byte)
-	channel, _ := list[1].([]byte)
-	switch string(kind) {
+	tag := strings.TrimPrefix(channel, c.broker.config.Prefix)
+	switch what {
 	case "message":
-		data, ok := list[len(list)-1].([]byte)
-		c.message(string(channel), data)
-		return ok
-	case "subscribe", "unsubscribe":
-		c.answered(string(channel), string(kind) == "subscribe")
-		return true
+		if len(rest) == 1 {
+			if data, ok := rest[0].([]byte); ok {
+				c.message(tag, data)
+				return nil
+			}
+		}
+	case string(subscribe), string(unsubscribe):
+		return c.confirmed(kind(what), tag)
 	case "pong":
-		c.alive()
-		return true
-	default:
-		return false
+		return c.pong()
 	}
+	return errOutOfStep
 }
 
-// alive notes the answer to PING.
-func (c *connection) alive() {
+// message is the first hop of a message, DESIGN.md section 4.
+func (c *connection) message(tag string, data []byte) {
 	b := c.broker
-	if at := c.pinged.Swap(0); at != 0 {
-		b.lag.Store(time.Now().UnixNano() - at)
-	}
-	b.up.Store(true)
-	c.ready()
-}
-
-// message is the first hop of a message.
-func (c *connection) message(channel string, data []byte) {
-	b := c.broker
-	tag := c.tag(channel)
-	if len(data) > b.config.MaxPublish {
-		b.config.Log.WithField("bytes", len(data)).Warn("redis: a message is larger than --max-publish and was not delivered")
-		c.sink.Lost("too_large", tag)
-		c.sink.Live(tag)
+	if len(data) <= b.config.MaxPublish {
+		c.sink.Message(tag, data)
 		return
 	}
-	c.sink.Message(tag, data)
-}
-
-// tag is the tag of a channel that this connection asked for.
-func (c *connection) tag(channel string) string {
-	return strings.TrimPrefix(channel, c.broker.config.Prefix)
-}
-
-// answered takes the answer to SUBSCRIBE or UNSUBSCRIBE of one channel.
-func (c *connection) answered(channel string, subscribed bool) {
-	b := c.broker
-	tag := c.tag(channel)
+	b.config.Log.WithField("channel", tag).WithField("bytes", len(data)).
+		Warn("redis: a message is over the limit and was not delivered")
+	c.sink.Lost(reasonTooLarge, tag)
 	b.mu.Lock()
-	live, lost := b.subscriptions.answered(tag, subscribed)
+	b.subs.owe(tag)
+	b.mu.Unlock()
+	c.announce()
+}
+
+// confirmed takes the answer for one channel of a command.
+func (c *connection) confirmed(k kind, tag string) error {
+	b := c.broker
+	b.mu.Lock()
+	err := b.subs.confirm(k, tag)
+	b.mu.Unlock()
+	c.announce()
+	return err
+}
+
+// pong takes the answer to a PING.
+func (c *connection) pong() error {
+	b := c.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at, err := b.subs.pong()
+	if err == nil {
+		b.lag = time.Since(at)
+	}
+	return err
+}
+
+// refused takes an error as the answer to a command. For a PING that ends the
+// connection. For channels, as when Redis' ACL forbids them, it does not: the
+// others are served, and these are tried again from time to time.
+func (c *connection) refused(refusal redis.Error) error {
+	b := c.broker
+	b.mu.Lock()
+	command, err := b.subs.refuse()
 	b.mu.Unlock()
 	switch {
-	case live:
-		c.sink.Live(tag)
-	case lost:
-		c.sink.Lost(reasonLost, tag)
-		b.wake()
+	case err != nil || command.kind == ping && !alive(refusal):
+		return refusal
+	case len(command.tags) == 1 && time.Since(c.refusalLogged) >= refusalEvery:
+		c.refusalLogged = time.Now()
+		b.config.Log.WithError(refusal).WithField("channel", command.tags[0]).
+			Warnf("redis: %s is refused, perhaps for more channels", command.kind)
 	}
+	b.awaken()
+	return nil
 }
 
-// write asks Redis for what is wanted, and whether it is alive, until done or
-// an error.
-func (c *connection) write(done <-chan struct{}) error {
+// announce says Live where it is to be said. Both goroutines do: the reader
+// after an answer, before the first message that follows it; the writer after
+// a wish that needed no answer.
+func (c *connection) announce() {
 	b := c.broker
-	ping := time.NewTicker(b.config.PingInterval)
-	defer ping.Stop()
-	reconcile := time.NewTicker(reconcileInterval)
-	defer reconcile.Stop()
-	if err := c.ping(); err != nil {
-		return err
+	b.mu.Lock()
+	tags := b.subs.announce()
+	b.mu.Unlock()
+	if len(tags) == 0 {
+		return
 	}
+	for _, tag := range tags {
+		c.sink.Live(tag)
+	}
+	b.mu.Lock()
+	b.subs.announced(tags)
+	b.mu.Unlock()
+	b.awaken() // an UNSUBSCRIBE may have waited for this
+}
+
+// write sends what is wanted, and a PING from time to time, until ctx ends.
+func (c *connection) write(ctx context.Context) error {
+	config := &c.broker.config
+	pings := time.NewTicker(config.PingInterval)
+	defer pings.Stop()
+	checks := time.NewTicker(config.CheckInterval)
+	defer checks.Stop()
 	for {
-		if err := c.ask(); err != nil {
+		if err := c.send(); err != nil {
 			return err
 		}
+		c.announce()
 		select {
-		case <-done:
+		case <-ctx.Done():
 			return nil
-		case <-b.woken:
-		case <-reconcile.C:
-			b.mu.Lock()
-			b.subscriptions.reconcile()
-			b.mu.Unlock()
-		case <-ping.C:
+		case <-c.broker.wake:
+		case <-pings.C:
 			if err := c.ping(); err != nil {
 				return err
 			}
+		case <-checks.C:
+			c.check()
+		}
+	}
+}
+
+// send brings Redis from what it was asked for to what is wanted now.
+func (c *connection) send() error {
+	b := c.broker
+	for {
+		b.mu.Lock()
+		command := b.subs.next(batch)
+		b.mu.Unlock()
+		if command == nil {
+			return c.conn.Flush()
+		}
+		names := make([]any, len(command.tags))
+		for i, tag := range command.tags {
+			names[i] = b.config.Prefix + tag
+		}
+		if err := c.conn.Send(string(command.kind), names...); err != nil {
+			return err
 		}
 	}
 }
 
 func (c *connection) ping() error {
-	c.pinged.CompareAndSwap(0, time.Now().UnixNano())
-	return c.send("PING")
-}
-
-// send sends a command whose answer read takes.
-func (c *connection) send(command string, args ...any) error {
-	if err := c.redis.Send(command, args...); err != nil {
+	b := c.broker
+	b.mu.Lock()
+	b.subs.ping(time.Now())
+	b.mu.Unlock()
+	if err := c.conn.Send(string(ping)); err != nil {
 		return err
 	}
-	return c.redis.Flush()
+	return c.conn.Flush()
 }
 
-// ask sends all that differs from what was sent before.
-func (c *connection) ask() error {
+// check is the reconciliation of RELIABILITY.md F2: whatever else went wrong,
+// no channel stays silent for longer than the interval.
+func (c *connection) check() {
 	b := c.broker
-	for {
-		b.mu.Lock()
-		subscribe, tags := b.subscriptions.next(batch)
-		b.mu.Unlock()
-		if len(tags) == 0 {
-			return nil
-		}
-		names := make([]any, len(tags))
-		for i, tag := range tags {
-			names[i] = b.config.Prefix + tag
-		}
-		command := "UNSUBSCRIBE"
-		if subscribe {
-			command = "SUBSCRIBE"
-		}
-		if err := c.send(command, names...); err != nil {
-			return err
-		}
+	b.mu.Lock()
+	astray := b.subs.check()
+	b.mu.Unlock()
+	if astray > 0 {
+		b.config.Log.WithField("channels", astray).Error("redis: wanted and confirmed subscriptions differed; mended")
 	}
 }
