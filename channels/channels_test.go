@@ -30,7 +30,8 @@ func (b *fakeBroker) note(verb, tag string, on bool) {
 	b.tags[tag] = on
 }
 
-func (b *fakeBroker) Listen(tag string)                                  { b.note("listen", tag, true) }
+func (b *fakeBroker) Listen(tag string) { b.note("listen", tag, true) }
+
 func (b *fakeBroker) Unlisten(tag string)                                { b.note("unlisten", tag, false) }
 func (*fakeBroker) Run(context.Context, Sink) error                      { return nil }
 func (*fakeBroker) Up() bool                                             { return true }

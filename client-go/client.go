@@ -174,13 +174,22 @@ func (c *Conn) connect(auth map[string]any) error {
 		case answer.Type == packet.Connect:
 			return nil
 		case answer.Type == packet.ConnectError:
-			refusal := &ConnectError{}
-			if json.Unmarshal(answer.Data, refusal) != nil || refusal.Message == "" {
-				refusal = &ConnectError{Message: string(answer.Data), Data: answer.Data}
-			}
-			return refusal
+			return c.refusal(answer.Data)
 		}
 	}
+}
+
+// refusal reads CONNECT_ERROR: {message, data}, or in version 3 the data alone
+// (PROTOCOL.md 5.4).
+func (c *Conn) refusal(data []byte) error {
+	e := &ConnectError{}
+	if json.Unmarshal(data, e) != nil || e.Message == "" {
+		e.Message = string(data)
+	}
+	if c.version == epacket.V3 {
+		e.Data = data
+	}
+	return e
 }
 
 // receive reads one packet and answers pings of both layers.

@@ -177,7 +177,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 	}
 }
 
-var errInvalidNamespace = errors.New("Invalid namespace") //nolint:revive,staticcheck // the words are the protocol's
+var errInvalidNamespace = errors.New("Invalid namespace") //nolint:staticcheck // the words are the protocol's
 
 // refuse answers CONNECT with an error, in the form of PROTOCOL.md 5.4.
 func (c *client) refuse(name string, err error) {

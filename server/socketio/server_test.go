@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sb-stream/stream-server/internal/leaktest"
-	"github.com/sb-stream/stream-server/server/engineio"
 	"github.com/sb-stream/stream-server/server/socketio"
 )
 
@@ -20,9 +19,9 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // newServer is a server with the namespaces of PROTOCOL.md 5.3: "/" and
 // "/custom" echo, "/guarded" refuses.
-func newServer(t *testing.T, opts *engineio.Options) (*socketio.Server, string) {
+func newServer(t *testing.T) (*socketio.Server, string) {
 	t.Helper()
-	s := socketio.NewServer(opts)
+	s := socketio.NewServer(nil)
 	s.ConnectTimeout = 300 * time.Millisecond
 	echo := func(c socketio.Conn, e *socketio.Event) {
 		args := make([]any, len(e.Args))
@@ -111,7 +110,7 @@ const gone = "400 Bad Request"
 
 // The exchanges of PROTOCOL.md 5.2 to 5.4. Each post is followed by one poll.
 func TestExchanges(t *testing.T) {
-	_, base := newServer(t, nil)
+	_, base := newServer(t)
 	type exchange struct{ post, poll string }
 	connect := exchange{"40", `40{"sid":"…"}`}
 	for _, tt := range []struct {
@@ -172,7 +171,7 @@ func TestExchanges(t *testing.T) {
 
 // A client that joins no namespace is sent away.
 func TestConnectTimeout(t *testing.T) {
-	_, base := newServer(t, nil)
+	_, base := newServer(t)
 	p := open(t, base, "4")
 	p.post("40/nope,")
 	if got := p.poll(); !strings.HasPrefix(got, "44/nope,") {
@@ -193,7 +192,7 @@ func TestConnectTimeout(t *testing.T) {
 
 // A handler that panics ends its own client's session and nothing else.
 func TestHandlerPanics(t *testing.T) {
-	s, base := newServer(t, nil)
+	s, base := newServer(t)
 	faults := make(chan error, 1)
 	s.OnError("/", func(_ socketio.Conn, err error) { faults <- err })
 	other := open(t, base, "4")
@@ -217,7 +216,7 @@ func TestHandlerPanics(t *testing.T) {
 
 // OnDisconnect runs once for each OnConnect, with the reason.
 func TestLifeOfAConn(t *testing.T) {
-	s, base := newServer(t, nil)
+	s, base := newServer(t)
 	type entry struct{ what, namespace, reason string }
 	log := make(chan entry, 10)
 	ids := make(chan string, 10)
@@ -264,7 +263,7 @@ func TestLifeOfAConn(t *testing.T) {
 
 // A message for many is the same for each, in the dialect of its version.
 func TestMessage(t *testing.T) {
-	s, base := newServer(t, nil)
+	s, base := newServer(t)
 	conns := make(chan socketio.Conn, 2)
 	s.OnConnect("/", func(c socketio.Conn) error { conns <- c; return nil })
 	v4, v3 := open(t, base, "4"), open(t, base, "3")
