@@ -43,7 +43,7 @@ func dial(t *testing.T, url string) *wsClient {
 func handshake(t *testing.T, conn net.Conn, path, early string) *wsClient {
 	t.Helper()
 	c := &wsClient{t, conn, bufio.NewReader(conn)}
-	io.WriteString(conn, upgradeRequest(path, "")+early)
+	c.raw(upgradeRequest(path, "") + early)
 	res, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		t.Fatal(err)

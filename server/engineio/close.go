@@ -17,6 +17,9 @@ const (
 // (PROTOCOL.md 2.5).
 const closeTimeout = 30 * time.Second
 
+// lastTimeout is how long the last answer may take.
+const lastTimeout = 5 * time.Second
+
 // Close ends the session after what was sent before it. On a WebSocket that is
 // at once: the socket is given a few seconds to take the rest. On polling the
 // waiting poll, or one that is awaited for 30 s, takes it; until then the
@@ -63,8 +66,11 @@ func (s *Session) endLocked(reason string, last Frame) {
 		s.ws.conn.Close(statusless)
 	} else if s.poll != nil {
 		s.queueLocked(last)
-		s.poll.answer(s.takeQueueLocked())
+		s.poll.answer(s.takeQueueLocked(), lastTimeout)
 		s.poll = nil
+	}
+	if s.answering != nil {
+		s.answering.within(lastTimeout)
 	}
 	s.endedLocked()
 }
@@ -76,10 +82,10 @@ func (s *Session) cutLocked() {
 		s.ws.conn.Abort()
 	}
 	if s.answering != nil {
-		s.answering.cut()
+		s.answering.within(0)
 	}
 	if s.poll != nil {
-		s.poll.answer([]Frame{closeFrame})
+		s.poll.answer([]Frame{closeFrame}, lastTimeout)
 		s.poll = nil
 	}
 	s.endedLocked()

@@ -1,8 +1,12 @@
 package engineio
 
 import (
+	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -69,6 +73,29 @@ func TestConnectionClose(t *testing.T) {
 	}
 	if got := httpPost(url, "4a"); got.body != "ok" {
 		t.Errorf("POST = %d %q, want ok", got.status, got.body)
+	}
+}
+
+// TestConnectionGoesAfterAnswer: a client that has its answer may leave.
+func TestConnectionGoesAfterAnswer(t *testing.T) {
+	a := newApp(t, nil)
+	_, s := a.open(t, packet.V4)
+	for range 200 {
+		conn := a.rawClient(t, pollRequest("GET", s, ""))
+		s.Send(TextFrame(packet.V4, []byte("x")))
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		conn.Close()
+		if string(p) != "4x" || err != nil {
+			t.Fatalf("poll = %q, %v; want 4x", p, err)
+		}
+	}
+	if a.lookup(s.ID()) != s {
+		t.Error("the session is gone, want it kept")
 	}
 }
 
@@ -173,8 +200,6 @@ func TestShutdown(t *testing.T) {
 	if !strings.HasSuffix(string(p), "\r\n\r\n6") {
 		t.Fatalf("poll = %q, want 6", p)
 	}
-	poll = a.rawClient(t, pollRequest("GET", s, "Connection: close\r\n"))
-	io.ReadAll(poll)
 	_, idle := a.open(t, packet.V4)
 	c, live := a.openWS(t, "EIO=4")
 
@@ -210,4 +235,30 @@ func TestSendAfterEnd(t *testing.T) {
 	if got := a.reason(t, s); got != ReasonTransportClose {
 		t.Errorf("session ended with %q, want %q", got, ReasonTransportClose)
 	}
+}
+
+// TestTLS is a session on a socket that cannot be written to without a
+// goroutine.
+func TestTLS(t *testing.T) {
+	a := newApp(t, nil)
+	web := httptest.NewTLSServer(a.Server)
+	t.Cleanup(web.Close)
+	conn, err := tls.Dial("tcp", web.Listener.Addr().String(), web.Client().Transport.(*http.Transport).TLSClientConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := handshake(t, conn, "/?EIO=4&transport=websocket", "")
+	c.next()
+	for range 100 {
+		c.text("4" + strings.Repeat("a", 2000))
+	}
+	for range 100 {
+		c.want("text 4" + strings.Repeat("a", 2000))
+	}
+	if s := a.last(); !s.Handshake().Secure {
+		t.Error("Handshake().Secure = false, want true")
+	}
+	c.text("4kick")
+	c.want("text 41", "close 1005", "end")
 }

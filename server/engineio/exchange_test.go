@@ -76,11 +76,11 @@ func (x *script) step(verb, rest string) {
 	status, body, _ := strings.Cut(rest, " ")
 	switch verb {
 	case "poll":
-		x.expect(httpGet(x.url), 200, rest, "text/plain; charset=UTF-8")
+		x.expect(httpGet(x.url), rest, "text/plain; charset=UTF-8")
 	case "poll!":
 		x.expectStatus(httpGet(x.url), status, body)
 	case "poll-bytes":
-		x.expect(httpGet(x.url), 200, unhex(rest), "application/octet-stream")
+		x.expect(httpGet(x.url), unhex(rest), "application/octet-stream")
 	case "park":
 		x.parked = make(chan answer, 1)
 		go func() { x.parked <- httpGet(x.url) }() // ends with the answer
@@ -92,18 +92,18 @@ func (x *script) step(verb, rest string) {
 	case "parked":
 		select {
 		case got := <-x.parked:
-			x.expect(got, 200, rest, "text/plain; charset=UTF-8")
+			x.expect(got, rest, "text/plain; charset=UTF-8")
 		case <-time.After(10 * time.Second):
 			x.t.Errorf("the poll was not answered")
 		}
 	case "post":
-		x.expect(httpPost(x.url, rest), 200, "ok", "text/html")
+		x.expect(httpPost(x.url, rest), "ok", "text/html")
 	case "post!":
 		x.expectStatus(httpPost(x.url, body), status, "")
 	case "late":
 		x.expectStatus(httpPost(x.url, rest), "400", `{"code":3,"message":"Bad request"}`)
 	case "bytes":
-		x.expect(do("POST", x.url, "application/octet-stream", unhex(rest)), 200, "ok", "text/html")
+		x.expect(do("POST", x.url, "application/octet-stream", unhex(rest)), "ok", "text/html")
 	case "bytes!":
 		x.expectStatus(do("POST", x.url, "application/octet-stream", unhex(body)), status, "")
 	case "ws", "ws2":
@@ -148,11 +148,11 @@ func unhex(s string) string {
 	return string(p)
 }
 
-func (x *script) expect(got answer, status int, body, contentType string) {
+func (x *script) expect(got answer, body, contentType string) {
 	x.t.Helper()
-	if got.err != nil || got.status != status || got.body != body || got.header.Get("Content-Type") != contentType {
-		x.t.Errorf("answer = %d %q of %q, %v; want %d %q of %q", got.status, got.body,
-			got.header.Get("Content-Type"), got.err, status, body, contentType)
+	if got.err != nil || got.status != 200 || got.body != body || got.header.Get("Content-Type") != contentType {
+		x.t.Errorf("answer = %d %q of %q, %v; want 200 %q of %q", got.status, got.body,
+			got.header.Get("Content-Type"), got.err, body, contentType)
 	}
 	if n := got.header.Get("Content-Length"); n != strconv.Itoa(len(body)) {
 		x.t.Errorf("answer has Content-Length %q, want %d", n, len(body))

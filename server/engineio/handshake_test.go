@@ -3,7 +3,6 @@ package engineio
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,7 +49,8 @@ func TestHandshake(t *testing.T) {
 		a := newApp(t, &Options{SessionIDGenerator: fixedID("abc")})
 		c := dial(t, a.url+"EIO=4&transport=websocket")
 		c.want(`text 0{"sid":"abc","upgrades":[]` + rest)
-		if got := a.last().Transport(); got != webSocket {
+		eventually(t, "the session", func() bool { return a.Stats().Sessions[SessionKind{packet.V4, webSocket}] == 1 })
+		if got := a.lookup("abc").Transport(); got != webSocket {
 			t.Errorf("Transport() = %q, want websocket", got)
 		}
 	})
@@ -58,12 +58,7 @@ func TestHandshake(t *testing.T) {
 
 func TestSessionTellsOfItsHandshake(t *testing.T) {
 	a := newApp(t, nil)
-	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(a.url, "http://"), "/?"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	io.WriteString(conn, upgradeRequest("/?EIO=4&transport=websocket&token=x", "X-Mine: y\r\n"))
+	conn := a.rawClient(t, upgradeRequest("/?EIO=4&transport=websocket&token=x", "X-Mine: y\r\n"))
 	buf := make([]byte, 12)
 	if _, err := io.ReadFull(conn, buf); err != nil || string(buf) != "HTTP/1.1 101" {
 		t.Fatalf("answer = %q, %v; want 101", buf, err)
@@ -160,12 +155,7 @@ func TestRefusals(t *testing.T) {
 // and that the connection ends.
 func checkUpgradeRefused(t *testing.T, a *app, method, query, message string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(a.url, "http://"), "/?"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	io.WriteString(conn, method+strings.TrimPrefix(upgradeRequest("/?"+query, ""), "GET"))
+	conn := a.rawClient(t, method+strings.TrimPrefix(upgradeRequest("/?"+query, ""), "GET"))
 	p, err := io.ReadAll(conn)
 	if err != nil {
 		t.Fatal(err)
@@ -212,12 +202,7 @@ func TestHeadersOfChecker(t *testing.T) {
 	if v := got.header.Get("X-Mine"); v != "yes" {
 		t.Errorf("X-Mine of the handshake is %q, want yes", v)
 	}
-	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(a.url, "http://"), "/?"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	io.WriteString(conn, upgradeRequest("/?EIO=4&transport=websocket", ""))
+	conn := a.rawClient(t, upgradeRequest("/?EIO=4&transport=websocket", ""))
 	p := make([]byte, 300)
 	n, _ := io.ReadAtLeast(conn, p, 200)
 	if !strings.Contains(string(p[:n]), "X-Mine: yes\r\n") {

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,7 +219,7 @@ func TestBodyTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.Write([]byte("POST /?EIO=4&transport=polling&sid=" + s.ID() + " HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n4"))
+		_, _ = io.WriteString(conn, pollRequest("POST", s, "Content-Length: 100\r\n")+"4")
 		buf := make([]byte, 1000)
 		n, _ := conn.Read(buf)
 		if got := string(buf[:n]); len(got) < 12 || got[:12] != "HTTP/1.1 408" {
@@ -226,5 +227,24 @@ func TestBodyTimeout(t *testing.T) {
 		}
 		x.at(2 * time.Second)
 		x.wantReason(s, ReasonTransportError)
+	})
+}
+
+// TestDeadlinesEnd uses a connection again long after polls and POSTs on it: no
+// deadline of theirs is left.
+func TestDeadlinesEnd(t *testing.T) {
+	opts := Options{PingInterval: time.Second, PingTimeout: time.Second, BodyTimeout: time.Second}
+	inTimeWith(t, opts, 0, func(x *timed) {
+		url, s := x.openPolling("3")
+		for range 3 {
+			for range 5 {
+				<-time.After(1500 * ms)
+				if got := x.do("POST", url, "1:2"); got.body != "ok" {
+					t.Fatalf("POST = %d %q, %v; want ok", got.status, got.body, got.err)
+				}
+			}
+			x.wantPoll(url, "1:31:31:31:31:3")
+		}
+		x.wantReason(s, "")
 	})
 }

@@ -28,11 +28,11 @@ func (j *joiner) take(message string) {
 	}
 }
 
-// poll takes one answer, and reports whether it held no message.
-func (j *joiner) poll() (noop bool, err error) {
+// poll takes one answer.
+func (j *joiner) poll() error {
 	got := httpGet(j.url)
 	if got.status != 200 {
-		return false, fmt.Errorf("poll = %d %q, %w", got.status, got.body, got.err)
+		return fmt.Errorf("poll = %d %q, %w", got.status, got.body, got.err)
 	}
 	packets, err := j.session.Version().DecodePayload([]byte(got.body), false, 1<<20)
 	for _, p := range packets {
@@ -40,19 +40,18 @@ func (j *joiner) poll() (noop bool, err error) {
 		case packet.Message:
 			j.take(string(p.Data))
 		case packet.Noop:
-			noop = true
 		default:
-			return false, fmt.Errorf("poll has packet %v", p.Type)
+			return fmt.Errorf("poll has packet %v", p.Type)
 		}
 	}
-	return noop, err
+	return err
 }
 
 // run polls a while, upgrades as clients do, and reads until the last message.
 // It sends too, by whichever transport it has.
 func (j *joiner) run(last string) error {
 	for range 3 {
-		if _, err := j.poll(); err != nil {
+		if err := j.poll(); err != nil {
 			return err
 		}
 		j.post("before")
@@ -60,8 +59,7 @@ func (j *joiner) run(last string) error {
 	c := dial(j.t, strings.Replace(j.url, polling, webSocket, 1))
 	polled := make(chan error, 1)
 	go func() { // ends when the poll is answered
-		_, err := j.poll()
-		polled <- err
+		polled <- j.poll()
 	}()
 	c.text("2probe")
 	if got := c.next(); got != "text 3probe" {
@@ -194,12 +192,12 @@ func TestUnitsStayWhole(t *testing.T) {
 	a.hook = func(*Session, []byte, bool) bool { return true }
 	a.mu.Unlock()
 	for len(j.got) < 100 {
-		if _, err := j.poll(); err != nil {
+		if err := j.poll(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for len(j.got) > 0 && j.got[len(j.got)-1] != "last" {
-		if _, err := j.poll(); err != nil {
+		if err := j.poll(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,8 +54,16 @@ type timed struct {
 	start  time.Time
 }
 
-// inTime runs f in a bubble, with an app that is closed after it.
+// inTime runs f in a bubble, with an app that is closed after it. The HTTP
+// server's own limit for answers is shorter than polls may take, which must not
+// end them.
 func inTime(t *testing.T, opts Options, f func(x *timed)) {
+	t.Helper()
+	inTimeWith(t, opts, 100*time.Millisecond, f)
+}
+
+// inTimeWith has another limit; 0 is none.
+func inTimeWith(t *testing.T, opts Options, limit time.Duration, f func(x *timed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		x := &timed{
@@ -70,9 +78,8 @@ func inTime(t *testing.T, opts Options, f func(x *timed)) {
 		}}
 		x.client = &http.Client{Transport: transport}
 		x.url = "http://memory/?"
-		// WriteTimeout is shorter than polls may take, which must not end them.
-		web := &http.Server{Handler: x.Server, WriteTimeout: 100 * time.Millisecond}
-		go web.Serve(x.l) // ends with web.Close
+		web := &http.Server{Handler: x.Server, WriteTimeout: limit}
+		go func() { _ = web.Serve(x.l) }() // ends with web.Close
 		f(x)
 		x.Close()
 		transport.CloseIdleConnections()

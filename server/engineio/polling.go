@@ -19,13 +19,18 @@ type poll struct {
 	noop       bool          // which holds no message
 }
 
-func (p *poll) answer(frames []Frame) {
+// answer lets the answer be written, within the time that a client may take
+// for it.
+func (p *poll) answer(frames []Frame, limit time.Duration) {
+	p.within(limit)
 	p.frames = frames
 	close(p.answered)
 }
 
-// cut makes the writing of the answer fail.
-func (p *poll) cut() { _ = p.controller.SetWriteDeadline(time.Unix(1, 0)) }
+// within bounds the writing of the answer from now on.
+func (p *poll) within(limit time.Duration) {
+	_ = p.controller.SetWriteDeadline(time.Now().Add(limit))
+}
 
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	p := &poll{controller: http.NewResponseController(w), answered: make(chan struct{})}
@@ -47,21 +52,19 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	p.late = s.state == stateClosing
 	s.poll = p
+	s.server.running.Add(1) // beside the session itself, which has not ended
+	defer s.server.running.Done()
 	s.answerLocked()
 	s.mu.Unlock()
 
-	gone := false
 	select {
 	case <-p.answered:
 	case <-r.Context().Done():
-		gone = true
 	}
+	gone := r.Context().Err() != nil
 	if !gone {
-		// The answer may take as long as a client that is alive may be silent.
-		opts := &s.server.opts
-		_ = p.controller.SetWriteDeadline(time.Now().Add(opts.PingInterval + opts.PingTimeout))
 		s.writePayload(w, r, p.frames)
-		gone = p.controller.Flush() != nil || r.Context().Err() != nil
+		gone = p.controller.Flush() != nil
 	}
 	s.polled(p, gone)
 }
@@ -72,13 +75,14 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 func (s *Session) polled(p *poll, gone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_ = p.controller.SetWriteDeadline(time.Time{}) // the connection may go on
 	if s.poll == p {
 		s.poll = nil
 	}
 	if s.answering == p {
 		s.answering = nil
 	}
-	if gone && !(p.noop && s.ws != nil) {
+	if gone && (!p.noop || s.ws == nil) {
 		s.endLocked(ReasonTransportError, closeFrame)
 		return
 	}
@@ -122,7 +126,8 @@ func (s *Session) finishPollLocked() {
 func (s *Session) respondLocked(frames []Frame) {
 	s.answering = s.poll
 	s.poll = nil
-	s.answering.answer(frames)
+	// A client that is alive is never silent for longer.
+	s.answering.answer(frames, s.server.opts.PingInterval+s.server.opts.PingTimeout)
 }
 
 // writePayload answers with the packets in frames.

@@ -55,19 +55,23 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.post = nil
 	cut := p.cut
 	s.mu.Unlock()
+	if cut {
+		panic(http.ErrAbortHandler) // the way to cut a connection
+	}
 	// A body may take longer to come than the server gives an answer.
 	_ = p.controller.SetWriteDeadline(time.Now().Add(s.server.opts.BodyTimeout))
 	switch {
-	case cut:
-		panic(http.ErrAbortHandler) // the way to cut a connection
 	case status == http.StatusOK:
 		setPollingHeader(w, r)
 		writeBody(w, status, "text/html", []byte("ok"))
 	case status == 0:
 		s.server.refuse(w, r, errBadRequest)
 	default:
+		w.Header().Set("Content-Length", "0")
 		w.WriteHeader(status)
 	}
+	_ = p.controller.Flush()
+	_ = p.controller.SetWriteDeadline(time.Time{}) // the connection goes on
 }
 
 // takePost reads and processes a POST and returns the status of the answer, 0

@@ -86,7 +86,7 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, h reactor.Handle
 		s.running.Done()
 		return nil, nil
 	}
-	p, _ := rw.Reader.Peek(rw.Reader.Buffered()) // there are as many
+	p, _ := rw.Peek(rw.Reader.Buffered()) // there are as many
 	return reactor.New(c, h), bytes.Clone(p)
 }
 

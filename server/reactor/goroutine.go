@@ -153,7 +153,7 @@ func transport(c net.Conn) net.Conn {
 func (c *conn) end(err error) {
 	c.mu.Lock()
 	// When the peer ends its side while we still flush, the writer finishes.
-	hangUp := err != nil && !c.dead && !(c.closing && c.writing)
+	hangUp := err != nil && !c.dead && (!c.closing || !c.writing)
 	if hangUp {
 		c.dead = true
 		c.err = err

@@ -105,7 +105,7 @@ func TestCloseFlushes(t *testing.T) {
 				t.Errorf("peer got %d bytes, want %d", len(p), len(want))
 			}
 			client.Close()
-			wait(t, r.closed, "Closed")
+			_ = wait(t, r.closed, "Closed")
 		})
 	}
 }
@@ -132,7 +132,7 @@ func TestCloseWithUnread(t *testing.T) {
 	if n, err := io.ReadFull(client, p[:4]); string(p[:n]) != "last" {
 		t.Errorf("peer read %q, %v; want %q", p[:n], err, "last")
 	}
-	wait(t, r.closed, "Closed, though the peer stays")
+	_ = wait(t, r.closed, "Closed, though the peer stays")
 	if len(r.received) > 0 {
 		t.Errorf("handler got %d bytes after Close, want none", len(r.received))
 	}
@@ -147,7 +147,7 @@ func TestCloseIsBounded(t *testing.T) {
 		conn.Write([]byte("nobody reads this"))
 		start := time.Now()
 		conn.Close()
-		<-r.closed
+		_ = <-r.closed
 		if d := time.Since(start); d != flushTimeout {
 			t.Errorf("closed after %v, want %v", d, flushTimeout)
 		}
@@ -191,8 +191,8 @@ func TestAllAtOnce(t *testing.T) {
 				conn := New(server, r)
 				conn.Start([]byte("early"))
 				var all sync.WaitGroup
-				all.Go(func() { io.CopyN(io.Discard, client, rand.Int64N(1<<20)); client.Close() })
-				all.Go(func() { client.Write(data[:rand.IntN(len(data))]) })
+				all.Go(func() { _, _ = io.CopyN(io.Discard, client, rand.Int64N(1<<20)); client.Close() })
+				all.Go(func() { _, _ = client.Write(data[:rand.IntN(len(data))]) })
 				for range 2 {
 					all.Go(func() {
 						for range rand.IntN(50) {
@@ -207,7 +207,7 @@ func TestAllAtOnce(t *testing.T) {
 					})
 				}
 				all.Wait()
-				wait(t, r.closed, "Closed")
+				_ = wait(t, r.closed, "Closed")
 			}
 		})
 	}
@@ -229,5 +229,5 @@ func TestWriteAllocatesNothing(t *testing.T) {
 	}
 	conn.Close()
 	client.Close()
-	wait(t, r.closed, "Closed")
+	_ = wait(t, r.closed, "Closed")
 }
