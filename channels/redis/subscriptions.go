@@ -32,6 +32,7 @@ type subscription struct {
 	wanted     bool // between Listen and Unlisten
 	subscribed bool // the last command sent for it was SUBSCRIBE; what holds, once all are answered
 	unanswered int  // commands sent for it that have no answer yet
+	held       bool // what Redis answered last: it is subscribed
 	owed       bool // Live is to be said: nobody did since Listen or since messages were lost
 	announcing int  // calls of Live that are under way: no UNSUBSCRIBE meanwhile
 	alone      bool // refused together with others: it is sent alone from now on
@@ -173,6 +174,7 @@ func (s *subscriptions) confirm(k kind, tag string) error {
 		s.done()
 	}
 	sub := s.tags[tag]
+	sub.held, sub.alone = k == subscribe, false
 	sub.unanswered--
 	s.place(tag, sub)
 	return nil
@@ -190,7 +192,7 @@ func (s *subscriptions) refuse() (*command, error) {
 	for _, tag := range c.tags {
 		sub := s.tags[tag]
 		if sub.unanswered--; sub.unanswered == 0 {
-			sub.subscribed = c.kind != subscribe // all is as it was
+			sub.subscribed = sub.held // all is as it was
 			sub.refused = len(c.tags) == 1
 		}
 		sub.alone = true
