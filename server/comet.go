@@ -1,0 +1,192 @@
+package server
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/server/socketio"
+)
+
+// An ack is the answer to subscribe, unsubscribe and identify.
+type ack struct {
+	OK       bool                  `json:"ok"`
+	Channels map[string]subscribed `json:"channels,omitempty"`
+	Error    *wireError            `json:"error,omitempty"`
+}
+
+// subscribed is what the ack says of one channel.
+type subscribed struct {
+	Position  channels.Position `json:"position"`
+	Recovered bool              `json:"recovered"`
+	Replayed  int               `json:"replayed"`
+	Live      *bool             `json:"live,omitempty"` // false: the broker has not confirmed yet, $gap follows
+}
+
+// handle registers what clients may say (DESIGN.md section 2).
+func (s *Server) handle(io *socketio.Server) {
+	io.Use("/", s.identify)
+	io.OnConnect("/", s.connected)
+	io.OnDisconnect("/", s.disconnected)
+	io.OnError("/", func(_ socketio.Conn, err error) { s.log.WithError(err).Error("a handler failed") })
+	on := func(event string, f func(*client, *socketio.Event) error) {
+		io.OnEvent("/", event, func(conn socketio.Conn, e *socketio.Event) {
+			if err := f(conn.Context().(*client), e); err != nil {
+				e.Ack(ack{Error: asWireError(err)})
+			}
+		})
+	}
+	on("subscribe", s.subscribe)
+	on("message", s.subscribe) // the original's way: socket.send(channel)
+	on("unsubscribe", s.unsubscribe)
+	on("identify", s.reidentify)
+}
+
+// identify finds out who connects, and refuses a bad token.
+func (s *Server) identify(conn socketio.Conn) error {
+	member, err := s.identity.find(credentialsOf(conn))
+	if err != nil {
+		e := asWireError(err)
+		return &socketio.Refusal{Message: e.Message, Data: e}
+	}
+	conn.SetContext(newClient(conn, member))
+	return nil
+}
+
+// connected puts the session into the map and tells the client who it is.
+func (s *Server) connected(conn socketio.Conn) error {
+	c := conn.Context().(*client)
+	s.sessions.Add(c.ID(), c)
+	c.tellSession()
+	return nil
+}
+
+func (c *client) tellSession() {
+	m := c.who()
+	session := map[string]string{"id": c.ID(), "member": m.ID}
+	if m.Guest != "" {
+		session["guest"] = m.Guest
+	}
+	c.Emit("$session", session)
+}
+
+// disconnected takes the session out of both maps.
+func (s *Server) disconnected(conn socketio.Conn, _ string) {
+	c := conn.Context().(*client)
+	s.sessions.Remove(c.ID())
+	c.leave(s.channels)
+}
+
+// subscribe accepts the comet request.
+func (s *Server) subscribe(c *client, e *socketio.Event) error {
+	tags, err := s.tags(e)
+	if err != nil {
+		return err
+	}
+	subscriptions, err := c.hear(s.channels, tags, s.config.MaxChannels)
+	if err != nil {
+		return err
+	}
+	if allLive(subscriptions) {
+		e.Ack(subscribedTo(subscriptions))
+		return nil
+	}
+	go s.ackWhenLive(c, e, subscriptions)
+	return nil
+}
+
+// ackWhenLive answers once the broker has confirmed, and after ackTimeout in
+// any case. It ends then, or with the client.
+func (s *Server) ackWhenLive(c *client, e *socketio.Event, subscriptions map[string]channels.Subscription) {
+	timeout := time.NewTimer(ackTimeout)
+	defer timeout.Stop()
+	for _, sub := range subscriptions {
+		select {
+		case <-sub.Live:
+		case <-c.done:
+			return
+		case <-timeout.C:
+			e.Ack(subscribedTo(subscriptions))
+			return
+		}
+	}
+	e.Ack(subscribedTo(subscriptions))
+}
+
+func allLive(subscriptions map[string]channels.Subscription) bool {
+	for _, sub := range subscriptions {
+		select {
+		case <-sub.Live:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// subscribedTo is the ack. Channels that are not live are told so, and that
+// they are to get $gap when they are.
+func subscribedTo(subscriptions map[string]channels.Subscription) ack {
+	a := ack{OK: true, Channels: make(map[string]subscribed, len(subscriptions))}
+	for tag, sub := range subscriptions {
+		answer := subscribed{Position: sub.Position}
+		if sub.Early() {
+			answer.Live = new(bool)
+		}
+		a.Channels[tag] = answer
+	}
+	return a
+}
+
+func (s *Server) unsubscribe(c *client, e *socketio.Event) error {
+	tags, err := s.tags(e)
+	if err != nil {
+		return err
+	}
+	c.unhear(s.channels, tags)
+	e.Ack(ack{OK: true})
+	return nil
+}
+
+// reidentify makes a guest a member, or renews a token, in place.
+func (s *Server) reidentify(c *client, e *socketio.Event) error {
+	var token string
+	if len(e.Args) == 0 || json.Unmarshal(e.Args[0], &token) != nil || token == "" {
+		return &wireError{Code: CodeBadRequest, Message: "identify takes a token"}
+	}
+	member, err := s.identity.member(token)
+	if err != nil {
+		return err
+	}
+	c.setMember(member)
+	c.tellSession()
+	e.Ack(ack{OK: true})
+	return nil
+}
+
+// tags reads the channel, or the list of them, that an event names first.
+func (s *Server) tags(e *socketio.Event) ([]string, error) {
+	if len(e.Args) == 0 {
+		return nil, &wireError{Code: CodeBadRequest, Message: "name a channel, or a list of them"}
+	}
+	var tags []string
+	var tag string
+	switch arg := e.Args[0]; {
+	case json.Unmarshal(arg, &tag) == nil && arg[0] == '"':
+		tags = []string{tag}
+	case json.Unmarshal(arg, &tags) == nil && len(tags) > 0:
+	default:
+		return nil, &wireError{Code: CodeBadRequest, Message: "name a channel, or a list of them"}
+	}
+	if len(tags) > s.config.MaxChannels {
+		return nil, &wireError{Code: CodeTooManyChannels, Message: "the list has more channels than a connection may hear"}
+	}
+	for _, tag := range tags {
+		if err := channels.CheckTag(tag); err != nil {
+			return nil, badChannel(tag, err)
+		}
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags), nil
+}
