@@ -52,7 +52,7 @@ func (b *Broker) serve(ctx context.Context, conn redis.Conn, sink channels.Sink)
 		return nil
 	}
 	sink.Lost(reasonLost)
-	return fmt.Errorf("redis: %s: %w", b.target.addr, context.Cause(alive))
+	return fmt.Errorf("%s: %w", b.target.addr, plain(context.Cause(alive)))
 }
 
 // read takes what Redis sends, in its order, until the connection ends.
@@ -67,7 +67,7 @@ func (c *connection) read() error {
 		case errors.As(err, &refusal):
 			err = c.refused(refusal)
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			err = fmt.Errorf("silent for %v, though PING was sent: %w", silence, err)
+			err = fmt.Errorf("silent for %v, though asked by PING", silence)
 		}
 		if err != nil {
 			return err

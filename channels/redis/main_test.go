@@ -104,6 +104,18 @@ func (s *sink) losses() []string {
 	return slices.Clone(s.lost)
 }
 
+// newBroker makes a Broker that does not run.
+func newBroker(t *testing.T, config Config) *Broker {
+	t.Helper()
+	config.Log, _ = logtest.NewNullLogger()
+	b, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
 // A running is a Broker whose Run is under way until the test ends.
 type running struct {
 	*Broker

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 	"testing"
@@ -19,11 +20,15 @@ type proxy struct {
 	wg    sync.WaitGroup
 }
 
-func newProxy(t *testing.T, target string, delay time.Duration) *proxy {
+// newProxy starts one until the test ends. With a certificate, it takes TLS.
+func newProxy(t *testing.T, target string, delay time.Duration, certificate ...tls.Certificate) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(certificate) > 0 {
+		l = tls.NewListener(l, &tls.Config{Certificates: certificate})
 	}
 	p := &proxy{listener: l, target: target, delay: delay, conns: map[net.Conn]bool{}}
 	p.wg.Go(p.accept) // ends when the listener is closed
