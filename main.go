@@ -80,8 +80,8 @@ type version struct{}
 
 // Run prints the version.
 func (version) Run() error {
-	fmt.Println(buildVersion())
-	return nil
+	_, err := fmt.Println(buildVersion())
+	return err
 }
 
 // buildVersion is the version of the module, or the commit it was built from.

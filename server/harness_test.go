@@ -80,18 +80,24 @@ func start(t *testing.T, config server.Config) *node {
 		}
 	}
 	t.Cleanup(n.stop)
-	eventually(t, "the server is ready", func() bool { return n.get("/readyz").StatusCode == http.StatusOK })
+	eventually(t, "the server is ready", n.ready)
 	return n
 }
 
-// get asks for a path; the answer of a server that cannot be reached is 0.
-func (n *node) get(path string) *http.Response {
+// get asks for a path; the status of a server that cannot be reached is 0.
+func (n *node) get(path string) (status int, header http.Header) {
 	resp, err := http.Get(n.url + path)
 	if err != nil {
-		return &http.Response{}
+		return 0, nil
 	}
 	resp.Body.Close()
-	return resp
+	return resp.StatusCode, resp.Header
+}
+
+// ready reports whether /readyz says so.
+func (n *node) ready() bool {
+	status, _ := n.get("/readyz")
+	return status == http.StatusOK
 }
 
 // post sends JSON with a bearer key and returns the status and the answer.

@@ -76,13 +76,14 @@ func TestHTTP(t *testing.T) {
 		{"/api/stats", 401, "WWW-Authenticate", "Bearer"},
 		{"/" + strings.Repeat("x", 9000), 414, "", ""},
 	} {
-		resp := n.get(tt.path)
-		if resp.StatusCode != tt.status || tt.header != "" && resp.Header.Get(tt.header) != tt.value {
-			t.Errorf("GET %.20s = %d %v, want %d with %s: %s", tt.path, resp.StatusCode, resp.Header, tt.status, tt.header, tt.value)
+		status, header := n.get(tt.path)
+		if status != tt.status || tt.header != "" && header.Get(tt.header) != tt.value {
+			t.Errorf("GET %.20s = %d %v, want %d with %s: %s", tt.path, status, header, tt.status, tt.header, tt.value)
 		}
 	}
 	for _, path := range []string{"/sb.js", "/"} {
-		tag := n.get(path).Header.Get("ETag")
+		_, header := n.get(path)
+		tag := header.Get("ETag")
 		req, err := http.NewRequest(http.MethodGet, n.url+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)

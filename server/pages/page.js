@@ -183,6 +183,7 @@ const series = { sessions: [], channels: [], rate: [] };
 let before; // the figures a second ago
 
 function draw(id, list, value) {
+  if (!list.length) list.push(...Array(points - 1).fill(0));
   list.push(value);
   if (list.length > points) list.shift();
   const most = Math.max(...list, 1);

@@ -1,0 +1,113 @@
+// Stock clients of each protocol version, on each transport, hear what redis-cli
+// publishes to the embedded broker and to a real Redis.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { call, empty, eventually, next, redisCli, startRedis, startServer } from "./support.mjs";
+
+const require = createRequire(import.meta.url);
+const clients = {
+  "2.5.0": require("sio-client-2"),
+  "3.1.3": require("sio-client-3"),
+  "4.8.4": require("sio-client-4"),
+};
+const transports = {
+  polling: { transports: ["polling"] },
+  websocket: { transports: ["websocket"] },
+  upgrade: {},
+};
+
+// redis-cli takes a message of this size from its standard input only, which
+// is what the Go tests do; this is the size of a long command line.
+const large = JSON.stringify("x".repeat(100_000));
+
+async function conversation(t, io, options, transport, server, redis) {
+  const socket = io(server.url, { forceNew: true, reconnection: false, ...options });
+  t.after(() => socket.close());
+  const [session] = await next(socket, "$session");
+  assert.match(session.id, /^[A-Z2-7]{26}$/);
+  assert.match(session.member, /^guest:[A-Z2-7]{26}$/);
+  assert.ok(session.guest);
+
+  const engine = socket.io.engine;
+  const wanted = transport === "polling" ? "polling" : "websocket";
+  await eventually(`the transport is ${wanted}`, () => engine.transport.name === wanted && !engine.upgrading);
+
+  const answer = await call(socket, "subscribe", "feed:football:fantasy");
+  assert.equal(answer.ok, true);
+  assert.equal(answer.channels["feed:football:fantasy"].recovered, false);
+  for (const [sent, want] of [
+    ['{"goal":1}', { goal: 1 }],
+    ['"é 日本 😀 \u2028 <&>"', "é 日本 😀 \u2028 <&>"],
+    ["no JSON é", "no JSON é"],
+    ["[1,2,{}]", [1, 2, {}]],
+    [large, JSON.parse(large)],
+  ]) {
+    const arrived = next(socket, "feed:football:fantasy");
+    assert.equal(await redisCli(redis, "PUBLISH", "sb:feed:football:fantasy", sent), "1");
+    const [data, position] = await arrived;
+    assert.deepEqual(data, want);
+    assert.equal(typeof position, "string");
+  }
+
+  socket.send("zimmer/é"); // the original's way
+  await eventually("send has subscribed", async () => {
+    return (await (await fetch(`${server.url}/api/stats`)).json()).channels === 2;
+  });
+  const said = next(socket, "zimmer/é");
+  await redisCli(redis, "PUBLISH", "sb:zimmer/é", "1");
+  assert.equal((await said)[0], 1);
+
+  const refused = await call(socket, "subscribe", ["good", "$bad"]);
+  assert.deepEqual([refused.ok, refused.error.code, refused.error.channel], [false, "bad_channel", "$bad"]);
+
+  assert.equal((await call(socket, "unsubscribe", "feed:football:fantasy")).ok, true);
+  await eventually("nobody is reached", async () => {
+    return (await redisCli(redis, "PUBLISH", "sb:feed:football:fantasy", "0")) === "0";
+  });
+  socket.close();
+}
+
+for (const [version, io] of Object.entries(clients)) {
+  for (const [transport, options] of Object.entries(transports)) {
+    test(`${version} by ${transport}`, async (t) => {
+      await t.test("embedded broker", async (t) => {
+        const server = await startServer(t);
+        await conversation(t, io, options, transport, server, server.broker);
+        await empty(server);
+        assert.equal(await server.stop(), 0);
+      });
+      await t.test("redis-server", async (t) => {
+        const redis = await startRedis(t);
+        const server = await startServer(t, [`--redis=${redis.url}`]);
+        await conversation(t, io, options, transport, server, redis.port);
+        await empty(server);
+        assert.equal(await server.stop(), 0);
+      });
+    });
+  }
+}
+
+test("PUBLISH answers with the number of clients, and of nodes", async (t) => {
+  const io = clients["4.8.4"];
+  const join = async (server) => {
+    const socket = io(server.url, { forceNew: true });
+    t.after(() => socket.close());
+    await call(socket, "subscribe", "x");
+  };
+  const server = await startServer(t);
+  const publish = () => redisCli(server.broker, "PUBLISH", "sb:x", "1");
+  assert.equal(await publish(), "0");
+  await join(server);
+  assert.equal(await publish(), "1");
+  await join(server);
+  await join(server);
+  assert.equal(await publish(), "3");
+
+  const redis = await startRedis(t);
+  const bare = await startServer(t, [`--redis=${redis.url}`, "--redis-prefix="]);
+  await join(bare);
+  await join(bare);
+  assert.equal(await redisCli(redis.port, "PUBLISH", "x", "1"), "1");
+});
