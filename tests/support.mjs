@@ -73,7 +73,7 @@ export async function startServer(t, flags = [], env = {}) {
     ended.then(([code]) => assert.fail(`the server ended with ${code}: ${log.join("\n")}`)),
   ]);
   const page = printed.find((line) => line.includes("http://")).trim();
-  const url = new URL(page).origin;
+  const url = new URL(page).origin.replace("localhost", "127.0.0.1");
   const broker = Number(/-p (\d+)/.exec(printed.find((line) => line.includes("redis-cli")))[1]);
   const server = { url, page, broker, printed, log, stop, pid: child.pid };
   await eventually("the server is ready", async () => (await fetch(`${url}/readyz`)).ok);
