@@ -173,16 +173,25 @@ func (m *model) breaks() {
 	clear(m.told)
 }
 
+// run takes steps while one is left to take.
+func (m *model) run(step func() bool) {
+	for range 10_000 {
+		if !step() {
+			return
+		}
+	}
+	m.t.Fatal("it does not come to rest")
+}
+
 // settle lets everything that was begun end, and checks where it ended.
 func (m *model) settle() {
 	for range 2 { // answers that were under way may be refusals, which the check tries again
 		m.subs.check()
-		for steps := 0; m.send(3) || m.redis() || m.read() || m.announce() || m.announced(); steps++ {
+		m.run(func() bool {
+			moved := m.send(3) || m.redis() || m.read() || m.announce() || m.announced()
 			m.check()
-			if steps > 10_000 {
-				m.t.Fatal("it does not come to rest")
-			}
-		}
+			return moved
+		})
 	}
 	confirmed := 0
 	for tag := range m.wanted {

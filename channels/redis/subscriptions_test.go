@@ -86,8 +86,7 @@ func TestRefused(t *testing.T) {
 	for _, tag := range []string{"a", "b", "c"} {
 		m.listen(tag)
 	}
-	for m.send(512) || m.redis() || m.read() || m.announce() || m.announced() {
-	}
+	m.run(func() bool { return m.send(512) || m.redis() || m.read() || m.announce() || m.announced() })
 	if m.told["a"] || !m.told["b"] || !m.told["c"] {
 		t.Errorf("told %v, want b and c", m.told)
 	}
@@ -103,14 +102,12 @@ func TestRefused(t *testing.T) {
 	// An UNSUBSCRIBE that is refused leaves the subscription as it was.
 	m.forbidden["b"] = true
 	m.unlisten("b")
-	for m.send(512) || m.redis() || m.read() {
-	}
+	m.run(func() bool { return m.send(512) || m.redis() || m.read() })
 	if _, confirmed := m.subs.count(); confirmed != 3 {
 		t.Errorf("%d confirmed after a refused UNSUBSCRIBE, want 3", confirmed)
 	}
 	m.listen("b")
-	for m.announce() || m.announced() {
-	}
+	m.run(func() bool { return m.announce() || m.announced() })
 	if !m.told["b"] {
 		t.Error("b is subscribed to, and Live is not said")
 	}

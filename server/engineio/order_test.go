@@ -211,3 +211,35 @@ func TestUnitsStayWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestUpgradeBehindStuckPoll upgrades while the answer to a poll is not read
+// and another poll waits behind it: that one is answered, and the messages of
+// the first are the only ones that do not go by the WebSocket.
+func TestUpgradeBehindStuckPoll(t *testing.T) {
+	a := newApp(t, &Options{QueueBytes: 1 << 30, QueueMessages: 1 << 30})
+	url, s := a.open(t, packet.V4)
+	large := TextFrame(packet.V4, []byte(strings.Repeat("x", 100_000)))
+	for range 80 {
+		s.Send(large)
+	}
+	a.rawClient(t, pollRequest("GET", s, ""))
+	eventually(t, "the answer is written", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.answering != nil
+	})
+	second := make(chan answer, 1)
+	go func() { second <- httpGet(url) }() // ends with the answer
+	eventually(t, "the poll waits", s.pollWaits)
+	s.Send(TextFrame(packet.V4, []byte("later")))
+	c := dial(t, strings.Replace(url, polling, webSocket, 1))
+	c.text("2probe")
+	c.want("text 3probe")
+	c.text("5")
+	c.want("text 4later")
+	if got := <-second; got.status != 200 || got.body != "6" {
+		t.Errorf("second poll = %d %q, want 6", got.status, got.body)
+	}
+	s.Close("bye")
+	c.want("close 1005", "end")
+}

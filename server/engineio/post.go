@@ -60,11 +60,11 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	// A body may take longer to come than the server gives an answer.
 	_ = p.controller.SetWriteDeadline(time.Now().Add(s.server.opts.BodyTimeout))
-	switch {
-	case status == http.StatusOK:
+	switch status {
+	case http.StatusOK:
 		setPollingHeader(w, r)
 		writeBody(w, status, "text/html", []byte("ok"))
-	case status == 0:
+	case 0:
 		s.server.refuse(w, r, errBadRequest)
 	default:
 		w.Header().Set("Content-Length", "0")

@@ -132,6 +132,9 @@ func TestCloseWithUnread(t *testing.T) {
 	if n, err := io.ReadFull(client, p[:4]); string(p[:n]) != "last" {
 		t.Errorf("peer read %q, %v; want %q", p[:n], err, "last")
 	}
+	if _, err := client.Read(p); !errors.Is(err, io.EOF) {
+		t.Errorf("peer's next read = %v, want EOF", err)
+	}
 	_ = wait(t, r.closed, "Closed, though the peer stays")
 	if len(r.received) > 0 {
 		t.Errorf("handler got %d bytes after Close, want none", len(r.received))
@@ -147,7 +150,9 @@ func TestCloseIsBounded(t *testing.T) {
 		conn.Write([]byte("nobody reads this"))
 		start := time.Now()
 		conn.Close()
-		_ = <-r.closed
+		if err := <-r.closed; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Closed(%v), want ErrClosed", err)
+		}
 		if d := time.Since(start); d != flushTimeout {
 			t.Errorf("closed after %v, want %v", d, flushTimeout)
 		}

@@ -1,0 +1,89 @@
+package channels
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// fakeBroker notes what is listened to.
+type fakeBroker struct {
+	mu    sync.Mutex
+	tags  map[string]bool
+	calls []string
+}
+
+func newFakeBroker() *fakeBroker { return &fakeBroker{tags: map[string]bool{}} }
+
+func (b *fakeBroker) note(verb, tag string, on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, verb+" "+tag)
+	if on == b.tags[tag] {
+		panic("the broker was told twice: " + verb + " " + tag)
+	}
+	b.tags[tag] = on
+}
+
+func (b *fakeBroker) Listen(tag string) { b.note("listen", tag, true) }
+
+func (b *fakeBroker) Unlisten(tag string)                                { b.note("unlisten", tag, false) }
+func (*fakeBroker) Run(context.Context, Sink) error                      { return nil }
+func (*fakeBroker) Up() bool                                             { return true }
+func (*fakeBroker) Publish(context.Context, string, []byte) (int, error) { return 0, nil }
+
+func (b *fakeBroker) listening() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []string
+	for tag, on := range b.tags {
+		if on {
+			list = append(list, tag)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// fakeClient notes what it is sent.
+type fakeClient struct {
+	id string
+
+	mu  sync.Mutex
+	got []*Message
+}
+
+func (c *fakeClient) ID() string { return c.id }
+
+func (c *fakeClient) Send(m *Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = append(c.got, m)
+}
+
+// seen is what the client got: the data, or the reason of a gap with a "!".
+func (c *fakeClient) seen() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []string
+	for _, m := range c.got {
+		if m.Gap != "" {
+			list = append(list, "!"+m.Gap)
+		} else {
+			list = append(list, string(m.Data))
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+func encodeNothing(m *Message) any { return m.Channel }
+
+func isLive(s Subscription) bool {
+	select {
+	case <-s.Live:
+		return true
+	default:
+		return false
+	}
+}
