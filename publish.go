@@ -10,8 +10,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/sb-stream/stream-server/channels"
 	"github.com/sb-stream/stream-server/channels/redis"
+	"github.com/sb-stream/stream-server/internal/tags"
 )
 
 // publish is the command that sends one message, as a web server would.
@@ -28,7 +28,7 @@ const publishTimeout = 5 * time.Second
 // Run publishes and prints how many were reached: sessions by the embedded
 // broker, subscribed nodes by Redis.
 func (p *publish) Run(ctx context.Context) error {
-	if err := channels.CheckTag(p.Channel); err != nil {
+	if err := tags.Check(p.Channel); err != nil {
 		return usageError{err}
 	}
 	broker, err := p.connect()

@@ -9,8 +9,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/sb-stream/stream-server/channels"
 	client "github.com/sb-stream/stream-server/client-go"
+	"github.com/sb-stream/stream-server/internal/tags"
 )
 
 // subscribe is the command that prints what arrives, as a browser would see it.
@@ -29,7 +29,7 @@ const retryDelay = time.Second
 // connection ends, but not when it never was.
 func (s *subscribe) Run(ctx context.Context) error {
 	for _, tag := range s.Channels {
-		if err := channels.CheckTag(tag); err != nil {
+		if err := tags.Check(tag); err != nil {
 			return usageError{fmt.Errorf("%q: %w", tag, err)}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/internal/tags"
 	"github.com/sb-stream/stream-server/server/socketio"
 )
 
@@ -170,23 +171,23 @@ func (s *Server) tags(e *socketio.Event) ([]string, error) {
 	if len(e.Args) == 0 {
 		return nil, &wireError{Code: CodeBadRequest, Message: "name a channel, or a list of them"}
 	}
-	var tags []string
+	var list []string
 	var tag string
 	switch arg := e.Args[0]; {
 	case json.Unmarshal(arg, &tag) == nil && arg[0] == '"':
-		tags = []string{tag}
-	case json.Unmarshal(arg, &tags) == nil && len(tags) > 0:
+		list = []string{tag}
+	case json.Unmarshal(arg, &list) == nil && len(list) > 0:
 	default:
 		return nil, &wireError{Code: CodeBadRequest, Message: "name a channel, or a list of them"}
 	}
-	if len(tags) > s.config.MaxChannels {
+	if len(list) > s.config.MaxChannels {
 		return nil, &wireError{Code: CodeTooManyChannels, Message: "the list has more channels than a connection may hear"}
 	}
-	for _, tag := range tags {
-		if err := channels.CheckTag(tag); err != nil {
+	for _, tag := range list {
+		if err := tags.Check(tag); err != nil {
 			return nil, badChannel(tag, err)
 		}
 	}
-	slices.Sort(tags)
-	return slices.Compact(tags), nil
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }

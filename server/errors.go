@@ -3,7 +3,7 @@ package server
 import (
 	"errors"
 
-	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/internal/tags"
 )
 
 // A Code is the word by which a client tells one error from another. The table
@@ -41,11 +41,11 @@ func asWireError(err error) *wireError {
 	return e
 }
 
-// badChannel is what [channels.CheckTag] found. A tag that is too long is not
+// badChannel is what [tags.Check] found. A tag that is too long is not
 // sent back.
 func badChannel(tag string, err error) *wireError {
 	e := &wireError{Code: CodeBadChannel, Message: err.Error()}
-	if len(tag) <= channels.MaxTag {
+	if len(tag) <= tags.Max {
 		e.Channel = tag
 	}
 	return e

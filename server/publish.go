@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/internal/tags"
 )
 
 // maxPublishes is how many messages one request may publish.
@@ -108,7 +108,7 @@ func parsePublications(body []byte) ([]publication, *wireError) {
 			return bad("there is no data")
 		}
 		for _, tag := range p.Channels {
-			if err := channels.CheckTag(tag); err != nil {
+			if err := tags.Check(tag); err != nil {
 				return nil, badChannel(tag, err)
 			}
 		}

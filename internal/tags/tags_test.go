@@ -1,11 +1,11 @@
-package channels
+package tags
 
 import (
 	"strings"
 	"testing"
 )
 
-func TestCheckTag(t *testing.T) {
+func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		tag string
 		ok  bool
@@ -35,8 +35,8 @@ func TestCheckTag(t *testing.T) {
 		{"a\u00a0b", false},
 		{"a\xffb", false},
 	} {
-		if err := CheckTag(tt.tag); (err == nil) != tt.ok {
-			t.Errorf("CheckTag(%q) = %v, want ok %v", tt.tag, err, tt.ok)
+		if err := Check(tt.tag); (err == nil) != tt.ok {
+			t.Errorf("Check(%q) = %v, want ok %v", tt.tag, err, tt.ok)
 		}
 	}
 }
