@@ -32,8 +32,8 @@ lint: setup ## everything that can be said without running it
 	$(GOLANGCI) run
 	$(GOLANGCI) fmt --diff
 	test -z "$$(go fix -diff ./... 2>&1 | tee /dev/stderr)"
-	# Exported names of the library packages are for others to call.
-	test -z "$$($(DEADCODE) -test ./... | tee /dev/stderr)"
+	# An Example without output is read and not run.
+	test -z "$$($(DEADCODE) -test ./... | grep -v 'unreachable func: Example' | tee /dev/stderr)"
 	scripts/lint.sh
 	client-js/build.sh --check
 	npx biome ci
