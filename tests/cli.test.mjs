@@ -1,0 +1,110 @@
+// The command: what it prints, how it ends, and its two other ends of the line.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { binary, eventually, freePort, redisCli, run, start, startRedis, startServer } from "./support.mjs";
+
+/** Runs the command to its end. */
+async function command(args, env = {}) {
+  try {
+    const { stdout, stderr } = await run(binary, args, { env: { ...process.env, ...env }, timeout: 10_000 });
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    assert.notEqual(error.code, null, `${args} did not end: ${error.stderr}`);
+    return error;
+  }
+}
+
+test("it starts within a second, and ends when it is told to", async (t) => {
+  const began = Date.now();
+  const server = await startServer(t);
+  const took = Date.now() - began;
+  assert.ok(took < 1000, `it took ${took} ms`);
+
+  assert.match(server.page, /^http:\/\/localhost:\d+\/#key=\w+$/);
+  const broker = `127\\.0\\.0\\.1:${server.broker}`;
+  const publish = new RegExp(`stream-server publish --broker-listen ${broker} feed:football:fantasy '{"goal":1}'$`);
+  assert.ok(server.printed.some((line) => publish.test(line)));
+  const cli = `redis-cli -h 127.0.0.1 -p ${server.broker} PUBLISH sb:feed:football:fantasy '{"goal":1}'`;
+  assert.ok(server.printed.some((line) => line.trim() === cli));
+
+  assert.equal(await server.stop("SIGTERM"), 0);
+  assert.equal(await (await startServer(t)).stop("SIGINT"), 0);
+});
+
+test("publish and subscribe are the two ends of the line", async (t) => {
+  const server = await startServer(t);
+  const listener = start(t, binary, ["subscribe", "--url", server.url, "feed:football:fantasy", "zimmer/é"]);
+  const lines = [];
+  createInterface({ input: listener.child.stdout }).on("line", (line) => lines.push(line));
+  await eventually("it listens", async () => {
+    return (await (await fetch(`${server.url}/api/stats`)).json()).channels === 2;
+  });
+  const to = ["--broker-listen", `127.0.0.1:${server.broker}`];
+  assert.equal((await command(["publish", ...to, "feed:football:fantasy", '{"goal":1}'])).stdout, "1\n");
+  assert.equal((await command(["publish", ...to, "zimmer/é", "kein JSON"])).stdout, "1\n");
+  assert.equal((await command(["publish", ...to, "nobody", "1"])).stdout, "0\n");
+  await eventually("both have come", () => lines.length === 2);
+  assert.deepEqual(lines, ['feed:football:fantasy {"goal":1}', 'zimmer/é "kein JSON"']);
+  assert.equal(await listener.stop("SIGINT"), 0);
+});
+
+test("wrong usage is 2, a fault is 1, and each is one line", async (t) => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  t.after(() => taken.close());
+  const busy = `127.0.0.1:${taken.address().port}`;
+  const nobody = `127.0.0.1:${await freePort()}`;
+  const free = ["--listen", "127.0.0.1:0", "--broker-listen", "127.0.0.1:0"];
+  for (const [args, code, says] of [
+    [["--no-such-flag"], 2, /no-such-flag/],
+    [["--ping-interval", "soon"], 2, /ping-interval/],
+    [["--max-message", "10 apples"], 2, /max-message/],
+    [[...free, "--origins", "example.org"], 2, /origin/],
+    [["--redis", "mysql://localhost"], 2, /redis:\/\//],
+    [["--redis", "redis-cluster://localhost"], 2, /not supported yet/],
+    [[...free, "--path", "socket.io"], 2, /path/],
+    [["--listen", "127.0.0.1:0", "--broker-listen", "0.0.0.0:0"], 2, /password/],
+    [["publish", "a,b", "1"], 2, /comma/],
+    [["publish", "one"], 2, /data/],
+    [["--listen", busy], 1, /address already in use/],
+    [["--listen", "127.0.0.1:0", "--broker-listen", busy], 1, /address already in use/],
+    [["--listen", "127.0.0.1:0", "--redis", `redis://${nobody}`], 1, new RegExp(`${nobody}.*refused`)],
+    [["publish", "--redis", `redis://${nobody}`, "x", "1"], 1, /refused/],
+    [["subscribe", "--url", `http://${nobody}`, "x"], 1, /refused/],
+  ]) {
+    const ended = await command(args);
+    assert.equal(ended.code, code, `${args}: ${ended.stderr}`);
+    assert.match(ended.stderr, says, `${args}`);
+    assert.equal(ended.stderr.trim().split("\n").length, 1, `${args}: ${ended.stderr}`);
+  }
+});
+
+test("a flag has its variable, and a secret is not printed", async (t) => {
+  const port = await freePort();
+  const redis = await startRedis(t, ["--requirepass", "hunter2"]);
+  const server = await startServer(t, [], {
+    SB_REDIS: redis.url.replace("//", "//:hunter2@"),
+    SB_PUBLISH_KEY: "planted-key",
+    SB_LISTEN: `127.0.0.1:${port}`,
+  });
+  assert.equal(server.broker, redis.port);
+  assert.equal(await server.stop(), 0);
+  for (const secret of ["hunter2", "planted-key"]) {
+    assert.ok(!(server.printed.join("\n") + server.log.join("\n")).includes(secret), `${secret} was printed`);
+  }
+});
+
+test("an empty prefix is said once, and takes bare names", async (t) => {
+  const server = await startServer(t, ["--redis-prefix="]);
+  assert.equal(server.log.filter((line) => line.includes("no Redis prefix")).length, 1);
+  const listener = start(t, binary, ["subscribe", "--url", server.url, "feed:football:fantasy"]);
+  const arrived = once(createInterface({ input: listener.child.stdout }), "line");
+  await eventually("it arrives", async () => {
+    return (await redisCli(server.broker, "PUBLISH", "feed:football:fantasy", '{"goal":1}')) === "1";
+  });
+  assert.deepEqual(await arrived, [`{"goal":1}`]);
+});
