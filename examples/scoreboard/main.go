@@ -32,14 +32,15 @@ func main() {
 	stream := flag.String("stream", "http://localhost:8080", "the stream server, as browsers reach it")
 	pace := flag.Duration("pace", 500*time.Millisecond, "one minute of the matches")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *listen, *stream, *pace); err != nil {
+	if err := run(*listen, *stream, *pace); err != nil {
 		log.Fatal("scoreboard: ", err)
 	}
 }
 
-func run(ctx context.Context, listen, stream string, pace time.Duration) error {
+// run serves the page and plays the matches, until it is interrupted.
+func run(listen, stream string, pace time.Duration) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
 	page, err := template.ParseFS(files, "index.html")
 	if err != nil {
 		return err
