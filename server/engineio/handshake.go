@@ -75,7 +75,8 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 		}
 	}
 	session := newSession(s, version, newHandshake(r))
-	session.b64 = version == packet.V3 && q.Get("b64") != ""
+	session.jsonp = callbackOf(q)
+	session.b64 = version == packet.V3 && (q.Get("b64") != "" || session.jsonp != nil)
 	if session.id == "" || s.lookup(session.id) != nil {
 		s.refuse(w, r, errBadRequest)
 		return

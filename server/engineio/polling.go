@@ -141,6 +141,9 @@ func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, frames []
 	if binary {
 		contentType = "application/octet-stream"
 	}
+	if s.jsonp != nil {
+		body, contentType = s.jsonp.script(w.Header(), body)
+	}
 	setPollingHeader(w, r)
 	writeBody(w, http.StatusOK, contentType, body)
 }

@@ -77,7 +77,8 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 // takePost reads and processes a POST and returns the status of the answer, 0
 // if the session has left polling.
 func (s *Session) takePost(r *http.Request, p *post) int {
-	binary, ok := payloadType(r)
+	t, ok := payloadType(r)
+	binary := t == "application/octet-stream"
 	if !ok || binary && s.version != packet.V3 {
 		s.end(ReasonTransportError)
 		return http.StatusBadRequest
@@ -95,7 +96,11 @@ func (s *Session) takePost(r *http.Request, p *post) int {
 		s.end(ReasonTransportError)
 		return http.StatusRequestTimeout
 	}
-	packets, err := s.version.DecodePayload(body.Bytes(), binary, s.server.opts.MaxPackets)
+	payload := body.Bytes()
+	if s.jsonp != nil && t == "application/x-www-form-urlencoded" {
+		payload = formPayload(payload)
+	}
+	packets, err := s.version.DecodePayload(payload, binary, s.server.opts.MaxPackets)
 	if err != nil {
 		s.end(ReasonParseError)
 		if errors.Is(err, packet.ErrTooMany) {
@@ -106,15 +111,15 @@ func (s *Session) takePost(r *http.Request, p *post) int {
 	return s.process(packets)
 }
 
-// payloadType reports whether the payload is binary, and whether its type is
-// one that a client may send.
-func payloadType(r *http.Request) (binary, ok bool) {
+// payloadType is the media type of a POST, and whether it is one that a client
+// may send. Types that have no meaning are text, as curl sends a form.
+func payloadType(r *http.Request) (t string, ok bool) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return false, false
+		return "", false
 	}
 	// What cannot be parsed is taken for text, as what is missing.
-	t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return t == "application/octet-stream", !strings.HasPrefix(t, "multipart/")
+	t, _, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return t, !strings.HasPrefix(t, "multipart/")
 }
 
 // readBody reads no more than a payload may have. ServeHTTP has set the time

@@ -34,7 +34,8 @@ type Session struct {
 	server    *Server
 	id        string
 	version   packet.Version
-	b64       bool // takes no binary (PROTOCOL.md 3.1, 3.3)
+	b64       bool      // takes no binary (PROTOCOL.md 3.1, 3.3)
+	jsonp     *callback // of what its polls are answered with, if by scripts
 	handshake *Handshake
 
 	receiver Receiver // owned by who has the turn
@@ -159,7 +160,7 @@ func (s *Session) receive(p packet.Packet) bool {
 	case s.state == stateClosing:
 	case p.Type == packet.Message:
 		s.mu.Unlock()
-		s.receiver.Message(p.Data, p.Binary)
+		s.receiver.Message(s.dataOf(p), p.Binary)
 		s.mu.Lock()
 	case p.Type == packet.Ping && s.version == packet.V3:
 		s.heardLocked()
@@ -170,4 +171,13 @@ func (s *Session) receive(p packet.Packet) bool {
 		s.endLocked(ReasonTransportError, closeFrame) // the wrong direction
 	}
 	return s.state != stateClosed
+}
+
+// dataOf is the data of a message. Text of version 3 may be that of a 1.x
+// client, who encodes it twice (PROTOCOL.md 3.4).
+func (s *Session) dataOf(p packet.Packet) []byte {
+	if s.version == packet.V3 && !p.Binary {
+		return packet.DecodeTwice(p.Data)
+	}
+	return p.Data
 }

@@ -1,0 +1,50 @@
+package engineio
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
+
+// JSONP is polling for browsers without XMLHttpRequest across origins
+// (PROTOCOL.md 3.5): a poll is a script tag, and a POST is a form. A session
+// has it from its handshake on, for as long as it polls.
+
+// A callback is the function of the client that the scripts call. It is nil in
+// sessions without JSONP.
+type callback struct {
+	j string // the query's, whose digits are the number of the function
+}
+
+func callbackOf(q url.Values) *callback {
+	if !q.Has("j") {
+		return nil
+	}
+	return &callback{q.Get("j")}
+}
+
+// script is a payload as a script. The reference sends it as text/plain, which
+// a browser refuses to run where X-Content-Type-Options is nosniff, as many
+// proxies set it. As a script it runs everywhere, and nosniff keeps it from
+// being taken for anything else, since clients decide what is in it.
+func (c *callback) script(h http.Header, payload []byte) (body []byte, contentType string) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	return packet.AppendJSONP(nil, c.j, payload), "text/javascript; charset=UTF-8"
+}
+
+// formPayload is the payload in the form of a JSONP client. It is empty, which
+// is no payload, if there is none.
+func formPayload(form []byte) []byte {
+	for field := range strings.SplitSeq(string(form), "&") {
+		if name, value, _ := strings.Cut(field, "="); name == "d" {
+			d, err := url.QueryUnescape(value)
+			if err != nil {
+				return nil
+			}
+			return packet.DecodeJSONP(d)
+		}
+	}
+	return nil
+}
