@@ -161,13 +161,11 @@ func (c *Conn) emit(id int64, event string, args []any) error {
 		}
 		list[i] = data
 	}
-	return c.writeMessage(packet.AppendEvent(nil, "/", id, event, list...))
+	return c.write(packet.Packet{Type: packet.Event, Namespace: "/", ID: id, Data: packet.AppendArray(nil, event, list...)})
 }
 
-func (c *Conn) write(p packet.Packet) error { return c.writeMessage(p.Append(nil)) }
-
-func (c *Conn) writeMessage(data []byte) error {
-	return c.writeText(epacket.Packet{Type: epacket.Message, Data: data})
+func (c *Conn) write(p packet.Packet) error {
+	return c.writeText(epacket.Packet{Type: epacket.Message, Data: p.Append(nil)})
 }
 
 func (c *Conn) writeText(p epacket.Packet) error {

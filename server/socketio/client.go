@@ -13,6 +13,7 @@ import (
 	"time"
 
 	eio "github.com/sb-stream/stream-server/server/engineio"
+	epacket "github.com/sb-stream/stream-server/server/engineio/packet"
 	"github.com/sb-stream/stream-server/server/socketio/packet"
 )
 
@@ -20,6 +21,7 @@ import (
 const (
 	reasonClientLeft = "client namespace disconnect"
 	reasonServerLeft = "server namespace disconnect"
+	reasonForced     = "forced server close"
 	reasonParse      = "parse error"
 )
 
@@ -121,7 +123,7 @@ func (c *client) packet(p packet.Packet) error {
 	case packet.Event, packet.BinaryEvent:
 		return conn.event(p, c.attachments)
 	case packet.Ack, packet.BinaryAck:
-		return nil // nobody asked for one
+		return conn.ack(p, c.attachments)
 	default:
 		return errProtocol
 	}
@@ -129,9 +131,11 @@ func (c *client) packet(p packet.Packet) error {
 
 // join answers CONNECT. It is wrong to be in a namespace twice.
 func (c *client) join(p packet.Packet) error {
-	name := p.Namespace
+	name, auth := p.Namespace, json.RawMessage(bytes.Clone(p.Data))
 	if c.v3() {
-		name, _ = packet.SplitNamespace(name)
+		var query string
+		name, query = packet.SplitNamespace(name)
+		auth = queryAuth(query)
 	}
 	c.mu.Lock()
 	_, twice := c.conns[name]
@@ -140,18 +144,19 @@ func (c *client) join(p packet.Packet) error {
 	if twice || full {
 		return errProtocol
 	}
-	c.connect(name, bytes.Clone(p.Data))
+	c.connect(name, auth)
 	return nil
 }
 
 func (c *client) connect(name string, auth json.RawMessage) {
-	n := c.server.namespaces[name]
+	n := c.server.find(name)
 	if n == nil {
 		c.refuse(name, errInvalidNamespace)
 		return
 	}
+	h := n.handlers()
 	conn := &conn{client: c, namespace: n, id: rand.Text(), auth: auth}
-	for _, check := range n.middleware {
+	for _, check := range h.middleware {
 		if err := check(conn); err != nil {
 			c.refuse(name, err)
 			return
@@ -160,6 +165,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 	c.mu.Lock()
 	c.conns[name] = conn
 	c.mu.Unlock()
+	n.enter(conn)
 	c.timeout.Stop()
 
 	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
@@ -167,13 +173,12 @@ func (c *client) connect(name string, auth json.RawMessage) {
 		answer.Data = []byte(`{"sid":"` + conn.id + `"}`)
 	}
 	c.send(answer)
-	if n.connect == nil {
+	if h.connect == nil {
 		return
 	}
-	if err := n.connect(conn); err != nil {
+	if err := h.connect(conn); err != nil {
 		n.fail(conn, err)
-		c.send(packet.Packet{Type: packet.Disconnect, Namespace: name, ID: noID})
-		c.leave(conn, reasonServerLeft)
+		conn.Disconnect()
 	}
 }
 
@@ -203,20 +208,6 @@ func (c *client) refuse(name string, err error) {
 	c.send(packet.Packet{Type: packet.ConnectError, Namespace: name, ID: noID, Data: data})
 }
 
-func (c *conn) event(p packet.Packet, attachments [][]byte) error {
-	if len(p.Data) == 0 {
-		return nil // ignored by PROTOCOL.md 5.2
-	}
-	name, args, err := p.Event()
-	if err != nil {
-		return err
-	}
-	if f := c.namespace.events[name]; f != nil {
-		f(c, &Event{Name: name, Args: args, Attachments: attachments, conn: c, id: p.ID})
-	}
-	return nil
-}
-
 func (c *client) conn(name string) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -229,13 +220,20 @@ func (c *client) list() []*conn {
 	return slices.Collect(maps.Values(c.conns))
 }
 
-// leave takes the client out of one namespace.
+// leave takes the client out of one namespace, once.
 func (c *client) leave(conn *conn, reason string) {
 	c.mu.Lock()
-	delete(c.conns, conn.namespace.name)
+	if c.conns[conn.namespace.name] == conn {
+		delete(c.conns, conn.namespace.name)
+	}
 	c.mu.Unlock()
-	if !conn.left.Swap(true) && conn.namespace.disconnect != nil {
-		conn.namespace.disconnect(conn, reason)
+	if conn.left.Swap(true) {
+		return
+	}
+	conn.abandon()
+	defer conn.namespace.exit(conn)
+	if f := conn.namespace.handlers().disconnect; f != nil {
+		f(conn, reason)
 	}
 }
 
@@ -270,3 +268,10 @@ func (c *client) guard(f func()) {
 	}()
 	f()
 }
+
+// send sends one packet to this client alone.
+func (c *client) send(p packet.Packet, attachments ...[]byte) {
+	send(c.session, frames(c.session.Version(), p, attachments))
+}
+
+func (c *client) v3() bool { return c.session.Version() == epacket.V3 }

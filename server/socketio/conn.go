@@ -1,21 +1,22 @@
 package socketio
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
-	eio "github.com/sb-stream/stream-server/server/engineio"
-	epacket "github.com/sb-stream/stream-server/server/engineio/packet"
 	"github.com/sb-stream/stream-server/server/socketio/packet"
 )
 
 // A Conn is one client in one namespace. Its methods may be called from any
-// goroutine and never block.
+// goroutine and, but for EmitWithAck, never block.
 type Conn interface {
 	// ID is public and random: it names the client to others. It is not the
 	// id of the Engine.IO session, which is a secret of the client.
@@ -24,34 +25,67 @@ type Conn interface {
 	// Namespace is "/" or what the client asked for.
 	Namespace() string
 
-	// URL, RemoteHeader and RemoteAddr are those of the handshake.
+	// URL, RemoteHeader, RemoteAddr and LocalAddr are those of the handshake.
 	URL() url.URL
 	RemoteHeader() http.Header
 	RemoteAddr() net.Addr
+	LocalAddr() net.Addr
 
-	// Auth is what the client sent with CONNECT, a JSON object; nil for none
-	// and for clients of version 4, who have the query of URL instead.
+	// Auth is what the client sent with CONNECT, a JSON object; nil for none.
+	// For clients of version 4 it is the query of the namespace's name.
 	Auth() json.RawMessage
 
 	// Protocol is the Engine.IO version, 3 or 4. Transport is the one in use.
 	Protocol() int
 	Transport() string
 
-	// Context is what SetContext left: the application's own.
+	// Context is what SetContext left: the application's own. It begins as that
+	// of the session, which engineio.Options.ConnInitor may set.
 	Context() any
 	SetContext(v any)
 
-	// Emit sends an event with arguments that encoding/json can encode. What
-	// cannot be sent goes to OnError.
+	// Emit sends an event with arguments that encoding/json can encode; []byte
+	// goes as binary. If the last argument is a function, it is called with the
+	// client's ack, decoded into its arguments as for NewHandler; it is not
+	// called when the client leaves before. What cannot be sent goes to OnError.
 	Emit(event string, args ...any)
+
+	// EmitWithAck is Emit that waits for the client's ack. It must not be called
+	// from a handler of the same client, which would wait for itself. The error
+	// is that of ctx, or ErrLeft.
+	EmitWithAck(ctx context.Context, event string, args ...any) (*Arguments, error)
+
+	// EmitVolatile is Emit if the event can leave at once, and otherwise drops
+	// it. It reports whether it was sent.
+	EmitVolatile(event string, args ...any) bool
 
 	// Send sends a Message of this namespace.
 	Send(m *Message)
+
+	// Join puts the client into a room, Leave takes it out, LeaveAll out of all.
+	// Rooms are those that it is in. Everybody is in the room of their own ID,
+	// and stays there.
+	Join(room string)
+	Leave(room string)
+	LeaveAll()
+	Rooms() []string
+
+	// Broadcast is everybody in the namespace but this client.
+	Broadcast() Broadcast
+
+	// Disconnect takes the client out of this namespace. Its session goes on.
+	Disconnect()
+
+	// Drop ends the session without a word to the client, which comes back.
+	Drop()
 
 	// Close disconnects the client from all namespaces and ends its session.
 	// A client that is told so does not come back by itself.
 	Close() error
 }
+
+// ErrLeft is that of an ack which cannot come any more.
+var ErrLeft = errors.New("socketio: the client has left")
 
 // A conn is the only Conn.
 type conn struct {
@@ -64,7 +98,12 @@ type conn struct {
 	left atomic.Bool // set once it has been disconnected
 
 	mu      sync.Mutex
-	context any // guarded by mu
+	context any                        // guarded by mu
+	acks    map[int64]func(*Arguments) // guarded by mu; who waits for which; nil if nobody does
+	ctx     context.Context            // guarded by mu; of handlers; nil if none asked
+	cancel  context.CancelFunc         // guarded by mu; of ctx
+
+	rooms map[string]struct{} // guarded by namespace.mu; nil if none
 }
 
 func (c *conn) ID() string                { return c.id }
@@ -73,6 +112,7 @@ func (c *conn) Auth() json.RawMessage     { return c.auth }
 func (c *conn) URL() url.URL              { return c.client.session.URL() }
 func (c *conn) RemoteHeader() http.Header { return c.client.session.RemoteHeader() }
 func (c *conn) RemoteAddr() net.Addr      { return c.client.session.RemoteAddr() }
+func (c *conn) LocalAddr() net.Addr       { return c.client.session.LocalAddr() }
 func (c *conn) Protocol() int             { return int(c.client.session.Version()) }
 func (c *conn) Transport() string         { return c.client.session.Transport() }
 
@@ -88,93 +128,107 @@ func (c *conn) SetContext(v any) {
 	c.context = v
 }
 
+// done is the context that ends when the client leaves.
+func (c *conn) done() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancel(context.Background())
+		if c.left.Load() {
+			c.cancel()
+		}
+	}
+	return c.ctx
+}
+
 func (c *conn) Emit(event string, args ...any) {
-	if packet.Reserved(event) || c.client.v3() && packet.ReservedV4Client(event) {
-		c.namespace.fail(c, fmt.Errorf("socketio: event %q is reserved", event))
-		return
+	id := int64(noID)
+	if len(args) > 0 {
+		if last := reflect.ValueOf(args[len(args)-1]); last.Kind() == reflect.Func {
+			args = args[:len(args)-1]
+			f, err := newAckFunction(last)
+			if err != nil {
+				c.namespace.fail(c, fmt.Errorf("socketio: event %q: %w", event, err))
+				return
+			}
+			id = c.client.server.lastID.Add(1)
+			c.expect(id, func(a *Arguments) {
+				if a != nil {
+					f.call(c, "ack of "+event, nil, a)
+				}
+			})
+		}
 	}
-	list, err := encodeArgs(args)
+	m, err := c.encode(event, id, args)
 	if err != nil {
-		c.namespace.fail(c, fmt.Errorf("socketio: event %q: %w", event, err))
+		c.forget(id)
+		c.namespace.fail(c, err)
 		return
 	}
-	c.Send(NewMessage(c.namespace.name, event, list...))
+	c.Send(m)
+}
+
+func (c *conn) EmitWithAck(ctx context.Context, event string, args ...any) (*Arguments, error) {
+	id := c.client.server.lastID.Add(1)
+	m, err := c.encode(event, id, args)
+	if err != nil {
+		return nil, err
+	}
+	answer := make(chan *Arguments, 1)
+	c.expect(id, func(a *Arguments) {
+		if a != nil {
+			kept := a.clone()
+			a = &kept
+		}
+		answer <- a
+	})
+	c.Send(m)
+	select {
+	case a := <-answer:
+		if a == nil {
+			return nil, ErrLeft
+		}
+		return a, nil
+	case <-ctx.Done():
+		c.forget(id)
+		return nil, ctx.Err()
+	}
+}
+
+func (c *conn) EmitVolatile(event string, args ...any) bool {
+	if c.left.Load() || !c.client.session.Writable() {
+		return false
+	}
+	c.Emit(event, args...)
+	return true
+}
+
+// encode makes the event for this client alone.
+func (c *conn) encode(event string, id int64, args []any) (*Message, error) {
+	if packet.Reserved(event) || c.client.v3() && packet.ReservedV4Client(event) {
+		return nil, fmt.Errorf("socketio: event %q is reserved", event)
+	}
+	m, err := encodeMessage(c.namespace.name, event, id, args)
+	if err != nil {
+		return nil, fmt.Errorf("socketio: event %q: %w", event, err)
+	}
+	return m, nil
 }
 
 func (c *conn) Send(m *Message) {
 	if !c.left.Load() {
-		s := c.client.session
-		s.Send(m.frame(s.Version()))
+		m.sendTo(c.client.session)
 	}
 }
+
+func (c *conn) Disconnect() {
+	c.client.send(packet.Packet{Type: packet.Disconnect, Namespace: c.namespace.name, ID: noID})
+	c.client.leave(c, reasonServerLeft)
+}
+
+func (c *conn) Drop() { c.client.session.Close(reasonForced) }
 
 func (c *conn) Close() error {
 	c.client.close()
 	return nil
 }
-
-// An Event is what a client sent. Args are JSON, and alias the buffer that it
-// was read into.
-type Event struct {
-	Name string
-	Args []json.RawMessage
-
-	// Attachments are the binary values, in the order of the placeholders in
-	// Args.
-	Attachments [][]byte
-
-	conn *conn
-	id   int64
-}
-
-// WantsAck reports whether the client asked for an answer.
-func (e *Event) WantsAck() bool { return e.id != noID }
-
-// Ack answers the client, if it asked. Only the first call counts for it. It
-// may be called from any goroutine, also after the handler has returned.
-func (e *Event) Ack(args ...any) {
-	if e.id == noID || e.conn.left.Load() {
-		return
-	}
-	list, err := encodeArgs(args)
-	if err != nil {
-		e.conn.namespace.fail(e.conn, fmt.Errorf("socketio: ack of %q: %w", e.Name, err))
-		return
-	}
-	e.conn.client.send(packet.Packet{
-		Type:      packet.Ack,
-		Namespace: e.conn.namespace.name,
-		ID:        e.id,
-		Data:      joinArray(list),
-	})
-}
-
-func joinArray(list [][]byte) []byte {
-	data := []byte{'['}
-	for i, arg := range list {
-		if i > 0 {
-			data = append(data, ',')
-		}
-		data = append(data, arg...)
-	}
-	return append(data, ']')
-}
-
-func (n *namespace) fail(c Conn, err error) {
-	if n.failure != nil {
-		n.failure(c, err)
-	}
-}
-
-// send sends one packet to this client alone.
-func (c *client) send(p packet.Packet) { c.session.Send(c.frame(p)) }
-
-func (c *client) frame(p packet.Packet) eio.Frame {
-	data := p.Append(nil)
-	if c.v3() {
-		data = packet.AppendASCII(nil, data)
-	}
-	return eio.TextFrame(c.session.Version(), data)
-}
-
-func (c *client) v3() bool { return c.session.Version() == epacket.V3 }

@@ -13,57 +13,134 @@ import (
 // the first client that speaks it needs it, and shared by all of them after
 // that. It may be used from any goroutine.
 type Message struct {
-	// Constant after NewMessage.
-	namespace string
-	event     string
-	args      [][]byte
+	packet      packet.Packet // constant
+	attachments [][]byte      // constant
+	v4Only      bool          // constant; clients of version 4 keep the event's name for themselves
 
 	v4, v3 dialect
 }
 
-// A dialect is the message as the clients of one Engine.IO version want it.
+// A dialect is the message as the clients of one Engine.IO version want it: a
+// text frame, and a binary one for each attachment.
 type dialect struct {
-	once  sync.Once
-	frame eio.Frame
+	once   sync.Once
+	frames []eio.Frame
 }
 
 // NewMessage makes the event of a namespace, with arguments that are JSON
-// already. They are kept, and must not change any more.
+// already. They are not checked.
 func NewMessage(namespace, event string, args ...[]byte) *Message {
-	return &Message{namespace: namespace, event: event, args: args}
-}
-
-// frame is the message in the dialect of v. Clients of Engine.IO 3 get JSON in
-// ASCII, which reads the same in all three of theirs (PROTOCOL.md 3.4).
-func (m *Message) frame(v epacket.Version) eio.Frame {
-	if v == epacket.V4 {
-		m.v4.once.Do(func() { m.v4.frame = eio.TextFrame(v, m.packet()) })
-		return m.v4.frame
-	}
-	m.v3.once.Do(func() { m.v3.frame = eio.TextFrame(v, packet.AppendASCII(nil, m.packet())) })
-	return m.v3.frame
-}
-
-func (m *Message) packet() []byte {
-	size := len(m.namespace) + len(m.event) + 32
-	for _, arg := range m.args {
+	size := len(event) + 4
+	for _, arg := range args {
 		size += len(arg) + 1
 	}
-	return packet.AppendEvent(make([]byte, 0, size), m.namespace, noID, m.event, m.args...)
+	data := packet.AppendArray(make([]byte, 0, size), event, args...)
+	return message(namespace, event, noID, data, nil)
+}
+
+// encodeMessage is NewMessage of arguments that encoding/json can encode.
+// []byte and packet.Binary become attachments.
+func encodeMessage(namespace, event string, id int64, args []any) (*Message, error) {
+	data, attachments, err := packet.Deconstruct(append([]any{event}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return message(namespace, event, id, data, attachments), nil
+}
+
+func message(namespace, event string, id int64, data []byte, attachments [][]byte) *Message {
+	p := packet.Packet{Type: packet.Event, Namespace: namespace, ID: id, Data: data}
+	if len(attachments) > 0 {
+		p.Type, p.Attachments = packet.BinaryEvent, len(attachments)
+	}
+	return &Message{packet: p, attachments: attachments, v4Only: packet.ReservedV4Client(event)}
+}
+
+// sendTo sends the message to one client, if it may get it.
+func (m *Message) sendTo(s *eio.Session) {
+	d := &m.v4
+	if s.Version() != epacket.V4 {
+		if m.v4Only {
+			return
+		}
+		d = &m.v3
+	}
+	d.once.Do(func() { d.frames = frames(s.Version(), m.packet, m.attachments) })
+	send(s, d.frames)
+}
+
+// frames encodes a packet with its attachments. Clients of Engine.IO 3 get JSON
+// in ASCII, which reads the same in all three of their dialects (PROTOCOL.md
+// 3.4).
+func frames(v epacket.Version, p packet.Packet, attachments [][]byte) []eio.Frame {
+	if v == epacket.V3 {
+		p.Data = packet.AppendASCII(nil, p.Data)
+	}
+	text := p.Append(make([]byte, 0, len(p.Namespace)+len(p.Data)+16))
+	list := make([]eio.Frame, 1, 1+len(attachments))
+	list[0] = eio.TextFrame(v, text)
+	for _, data := range attachments {
+		list = append(list, eio.BinaryFrame(v, data))
+	}
+	return list
+}
+
+// send sends frames as one unit: nothing comes between a packet and its
+// attachments.
+func send(s *eio.Session, frames []eio.Frame) {
+	if len(frames) == 1 {
+		s.Send(frames[0])
+		return
+	}
+	s.SendAll(frames)
 }
 
 // noID is a packet that wants no ack.
-const noID = -1
+const noID = packet.NoID
 
-// encodeArgs makes JSON of the arguments of an event or an ack.
-func encodeArgs(args []any) ([][]byte, error) {
-	list := make([][]byte, len(args))
-	for i, arg := range args {
-		data, err := json.Marshal(arg)
-		if err != nil {
-			return nil, err
+// Arguments are what a client sent with an event or an ack: JSON values, in
+// which placeholders stand for the binary ones beside them.
+type Arguments struct {
+	Args        []json.RawMessage
+	Attachments [][]byte
+}
+
+// Scan decodes the arguments into pointers, as encoding/json does, and binary
+// values into []byte. A nil pointer skips one. What is missing leaves the rest
+// as it is; what is left over is ignored.
+func (a *Arguments) Scan(pointers ...any) error {
+	for i, pointer := range pointers {
+		if i == len(a.Args) {
+			break
 		}
-		list[i] = data
+		if pointer == nil {
+			continue
+		}
+		value, err := a.value(i)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(value, pointer); err != nil {
+			return err
+		}
 	}
-	return list, nil
+	return nil
+}
+
+// value is the i-th argument with its binary values in base64, from which
+// encoding/json makes []byte.
+func (a *Arguments) value(i int) ([]byte, error) {
+	if len(a.Attachments) == 0 {
+		return a.Args[i], nil
+	}
+	return packet.Reconstruct(a.Args[i], a.Attachments)
+}
+
+// clone is a copy that outlives the call of a handler.
+func (a *Arguments) clone() Arguments {
+	c := Arguments{Args: make([]json.RawMessage, len(a.Args)), Attachments: a.Attachments}
+	for i, arg := range a.Args {
+		c.Args[i] = append(json.RawMessage(nil), arg...)
+	}
+	return c
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func BenchmarkAppendEvent(b *testing.B) {
+func BenchmarkAppendArray(b *testing.B) {
 	for _, size := range []int{128, 1024} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			data := []byte(`{"x":"` + string(bytes.Repeat([]byte("x"), size)) + `"}`)
@@ -14,7 +14,7 @@ func BenchmarkAppendEvent(b *testing.B) {
 			var buf []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				buf = AppendEvent(buf[:0], "/", NoID, "feed:football:fantasy", data, position)
+				buf = appendEvent(buf[:0], "/", NoID, "feed:football:fantasy", data, position)
 			}
 		})
 	}

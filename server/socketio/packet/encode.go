@@ -3,18 +3,13 @@ package packet
 import (
 	"encoding/binary"
 	"encoding/json"
-	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// AppendEvent appends an event, as Decode reads it. The arguments are JSON and
-// not checked. "" and "/" are the default namespace; NoID asks for no ack.
-func AppendEvent(dst []byte, namespace string, id int64, name string, args ...[]byte) []byte {
-	dst = appendNamespace(append(dst, '0'+byte(Event)), namespace)
-	if id >= 0 {
-		dst = strconv.AppendInt(dst, id, 10)
-	}
+// AppendArray appends the payload of an event: the array of its name and its
+// arguments, which are JSON and not checked.
+func AppendArray(dst []byte, name string, args ...[]byte) []byte {
 	dst = appendString(append(dst, '['), name)
 	for _, arg := range args {
 		dst = append(append(dst, ','), arg...)

@@ -68,7 +68,7 @@ func TestArgs(t *testing.T) {
 	}
 }
 
-func TestAppendEvent(t *testing.T) {
+func TestAppendArray(t *testing.T) {
 	for _, tt := range []struct {
 		namespace string
 		id        int64
@@ -89,8 +89,8 @@ func TestAppendEvent(t *testing.T) {
 		for _, arg := range tt.args {
 			args = append(args, []byte(arg))
 		}
-		if got := string(AppendEvent([]byte("x"), tt.namespace, tt.id, tt.name, args...)); got != "x"+tt.want {
-			t.Errorf("AppendEvent(%q, %d, %q, %s) = %s, want %s", tt.namespace, tt.id, tt.name, tt.args, got, "x"+tt.want)
+		if got := string(appendEvent([]byte("x"), tt.namespace, tt.id, tt.name, args...)); got != "x"+tt.want {
+			t.Errorf("appendEvent(%q, %d, %q, %s) = %s, want %s", tt.namespace, tt.id, tt.name, tt.args, got, "x"+tt.want)
 		}
 	}
 }
@@ -114,4 +114,9 @@ func TestAppendASCII(t *testing.T) {
 			t.Errorf("IsASCII(%q) = %v, want %v", in, got, in == want)
 		}
 	}
+}
+
+// appendEvent is a whole event.
+func appendEvent(dst []byte, namespace string, id int64, name string, args ...[]byte) []byte {
+	return Packet{Type: Event, Namespace: namespace, ID: id, Data: AppendArray(nil, name, args...)}.Append(dst)
 }

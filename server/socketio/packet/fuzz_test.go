@@ -90,14 +90,14 @@ func allocated(f func()) int {
 	return int(after.TotalAlloc - before.TotalAlloc)
 }
 
-func FuzzAppendEvent(f *testing.F) {
+func FuzzAppendArray(f *testing.F) {
 	f.Add("/", int64(NoID), "tick", `{"x":"é"}`)
 	f.Add("/custom", int64(0), `a"b\`, "1")
 	f.Add("/zimmer/é", int64(MaxID), "a\nb\xff\x1e", `[ ]`)
 	f.Fuzz(func(t *testing.T, namespace string, id int64, name, arg string) {
-		out := AppendEvent(nil, namespace, id, name, []byte(arg))
+		out := appendEvent(nil, namespace, id, name, []byte(arg))
 		if want := (Packet{Type: Event, Namespace: namespace, ID: id}).Append(nil); !bytes.HasPrefix(out, want) {
-			t.Errorf("AppendEvent(%q, %d) = %q, want the prefix %q", namespace, id, out, want)
+			t.Errorf("appendEvent(%q, %d) = %q, want the prefix %q", namespace, id, out, want)
 		}
 		p, err := Decode(out)
 		if err != nil || !json.Valid([]byte(arg)) || !strings.HasPrefix(namespace, "/") || strings.Contains(namespace, ",") {
@@ -107,8 +107,8 @@ func FuzzAppendEvent(f *testing.F) {
 		if want := strings.ToValidUTF8(name, "\ufffd"); err != nil || utf8.ValidString(name) && back != want {
 			t.Errorf("Event(%q) = %q, %v, want %q", out, back, err, want)
 		}
-		if again := AppendEvent(nil, p.Namespace, p.ID, back, joined(args)...); !sameEvent(again, out) {
-			t.Errorf("AppendEvent of Decode(%q) = %q", out, again)
+		if again := appendEvent(nil, p.Namespace, p.ID, back, joined(args)...); !sameEvent(again, out) {
+			t.Errorf("appendEvent of Decode(%q) = %q", out, again)
 		}
 	})
 }

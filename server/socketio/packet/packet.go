@@ -5,7 +5,7 @@
 // Its payload stays JSON: [Packet.Event] and [Packet.Args] take the array
 // apart and leave the values as they are. Binary values travel beside the
 // packet, with placeholders in the JSON: [Deconstruct] takes them out and
-// [Reconstruct] puts them back. [AppendEvent] writes an event whose arguments
+// [Reconstruct] puts them back. [AppendArray] writes that of an event whose arguments
 // are JSON already; [AppendASCII] makes any JSON fit for the old clients.
 //
 // The package keeps no state, so all of it may be called from any goroutine.
