@@ -15,6 +15,9 @@ import (
 
 	"github.com/sb-stream/stream-server/channels"
 	"github.com/sb-stream/stream-server/server/engineio"
+	"github.com/sb-stream/stream-server/server/engineio/transport"
+	"github.com/sb-stream/stream-server/server/engineio/transport/polling"
+	"github.com/sb-stream/stream-server/server/engineio/transport/websocket"
 	"github.com/sb-stream/stream-server/server/socketio"
 )
 
@@ -63,10 +66,20 @@ func New(config Config) (*Server, error) {
 		PingTimeout:  config.PingTimeout,
 		MaxPayload:   config.MaxMessage,
 		QueueBytes:   config.ClientQueue,
+		Transports: []transport.Transport{
+			&polling.Transport{CheckOrigin: checkedOrigin},
+			&websocket.Transport{CheckOrigin: checkedOrigin},
+		},
 	})
 	s.handle(s.io)
 	s.registry = s.newRegistry()
 	return s, nil
+}
+
+// checkedOrigin lets in the pages that withOrigin has let in, and no script
+// tags of other pages, which name no origin that it could look at.
+func checkedOrigin(r *http.Request) bool {
+	return r.Header.Get("Origin") != "" || transport.SameOrigin(r)
 }
 
 // Sessions is the map of sessions.

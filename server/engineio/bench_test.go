@@ -36,7 +36,7 @@ func inMemory(n int) (sessions []*Session, end func()) {
 		session := newSession(s, packet.V4, newHandshake(r))
 		session.ws = &socket{session: session, conn: &sink{}, live: true}
 		s.add(session, webSocket)
-		session.begin()
+		session.begin(r)
 		sessions = append(sessions, session)
 	}
 	return sessions, func() { s.Close() }

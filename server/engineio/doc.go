@@ -6,9 +6,10 @@
 // message encoded once, for every session of a version and for both
 // transports. PROTOCOL.md chapters 2 to 4 are the specification.
 //
-// The package does not match paths, sets no CORS headers and keeps no timeouts
-// of the HTTP server: they belong to whoever mounts it. It knows nothing of
-// Socket.IO.
+// Which pages may use a transport is up to Options.Transports; by default those
+// of the server's own host and port, who need no CORS headers. The package does
+// not match paths and keeps no timeouts of the HTTP server: they belong to
+// whoever mounts it. It knows nothing of Socket.IO.
 //
 // # A session
 //

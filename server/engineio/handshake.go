@@ -89,15 +89,17 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 		s.refuse(w, r, errBadRequest)
 		return
 	}
-	session.begin()
-	session.writePayload(w, r, []Frame{session.openFrame(polling)})
+	session.begin(r)
+	session.setCookie(w)
+	body, contentType := session.payload(w, r, []Frame{session.openFrame(polling)})
+	writeBody(w, http.StatusOK, contentType, body)
 }
 
 // openFrame is packet 0 (PROTOCOL.md 2.3): five keys and no more.
 func (s *Session) openFrame(transport string) Frame {
 	opts := &s.server.opts
 	upgrades := []string{}
-	if transport == polling && !opts.NoUpgrade {
+	if transport == polling && !opts.NoUpgrade && opts.transportNamed(webSocket) != nil {
 		upgrades = append(upgrades, webSocket)
 	}
 	// A struct of strings and integers always encodes.
@@ -109,6 +111,12 @@ func (s *Session) openFrame(transport string) Frame {
 		MaxPayload   int      `json:"maxPayload"`
 	}{s.id, upgrades, opts.PingInterval.Milliseconds(), opts.PingTimeout.Milliseconds(), opts.MaxPayload})
 	return textFrame(append([]byte{'0'}, data...))
+}
+
+func (s *Session) setCookie(w http.ResponseWriter) {
+	if opts := &s.server.opts; opts.Cookie != nil {
+		http.SetCookie(w, opts.cookie(s.id))
+	}
 }
 
 // isUpgrade reports whether r asks to leave HTTP.

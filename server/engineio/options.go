@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/sb-stream/stream-server/server/engineio/session"
+	"github.com/sb-stream/stream-server/server/engineio/transport"
 )
 
 // Defaults, of RELIABILITY.md section 2.
@@ -18,6 +21,8 @@ const (
 	DefaultMaxPackets     = 1000
 	DefaultQueueBytes     = 1 << 20
 	DefaultQueueMessages  = 1000
+
+	DefaultCompressThreshold = 1 << 10
 )
 
 // Options are what a [Server] is set up with. A field that is zero means the
@@ -33,27 +38,50 @@ type Options struct {
 	QueueBytes    int // that may wait for one client, who is closed as slow over it; 1 MiB
 	QueueMessages int // likewise; 1,000
 
+	// CompressThreshold is from how many bytes on the answer to a poll is
+	// compressed, if the client takes that; 1 KiB. Negative means never.
+	CompressThreshold int
+
 	RefuseV3  bool // no Engine.IO 3: only clients of Socket.IO 3 and 4 are let in
 	NoUpgrade bool // clients stay on the transport that they began with
+
+	// Transports are those that clients may use, and the pages that may use
+	// them; polling.Default and websocket.Default. A page whose origin a
+	// CheckOrigin of the program's own allows is told so by CORS headers,
+	// unless the ResponseWriter has some already (PROTOCOL.md 2.10).
+	Transports []transport.Transport
 
 	// RequestChecker decides whether a request may open a session. The text of
 	// its error is the answer to a request it refuses (PROTOCOL.md 2.4); the
 	// headers go out with the handshake. nil lets everybody in.
-	RequestChecker func(*http.Request) (http.Header, error)
+	RequestChecker CheckerFunc
+
+	// ConnInitor, if set, is called once for each new session, before the
+	// application is told of it.
+	ConnInitor ConnInitorFunc
 
 	// SessionIDGenerator makes the session ids. They are secrets: whoever
 	// knows one can speak for its client. The default is 130 random bits.
 	SessionIDGenerator IDGenerator
+
+	// Cookie, if set, goes out with each handshake, with the session id for
+	// its value (PROTOCOL.md 2.9). Its Name is "io" and its Path "/" unless
+	// they are given. The server never reads it; a load balancer may.
+	Cookie *http.Cookie
 
 	// Refused, if set, is told about every request that was refused, with the
 	// code and text of PROTOCOL.md 2.4.
 	Refused func(r *http.Request, code int, message string)
 }
 
+// A CheckerFunc is a RequestChecker.
+type CheckerFunc func(*http.Request) (http.Header, error)
+
+// A ConnInitorFunc is a ConnInitor. The request is that of the handshake.
+type ConnInitorFunc func(*http.Request, Conn)
+
 // An IDGenerator makes session ids. It may be called from any goroutine.
-type IDGenerator interface {
-	NewID() string
-}
+type IDGenerator = session.IDGenerator
 
 type randomID struct{}
 
@@ -88,6 +116,16 @@ func (o *Options) Validate() error {
 			faults = append(faults, fmt.Errorf("engineio: %s is %d: want more than 0", f.name, f.value))
 		}
 	}
+	for _, t := range o.Transports {
+		if t == nil || t.Name() != polling && t.Name() != webSocket {
+			faults = append(faults, fmt.Errorf("engineio: Transports has %v: want polling or websocket", t))
+		}
+	}
+	if o.Cookie != nil {
+		if err := o.cookie("sid").Valid(); err != nil {
+			faults = append(faults, fmt.Errorf("engineio: Cookie: %w", err))
+		}
+	}
 	return errors.Join(faults...)
 }
 
@@ -101,8 +139,12 @@ func (o Options) withDefaults() Options {
 	set(&o.MaxPackets, DefaultMaxPackets)
 	set(&o.QueueBytes, DefaultQueueBytes)
 	set(&o.QueueMessages, DefaultQueueMessages)
+	set(&o.CompressThreshold, DefaultCompressThreshold)
 	if o.SessionIDGenerator == nil {
 		o.SessionIDGenerator = randomID{}
+	}
+	if len(o.Transports) == 0 {
+		o.Transports = defaultTransports
 	}
 	return o
 }
@@ -112,4 +154,13 @@ func set[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// cookie is the one of a handshake.
+func (o *Options) cookie(sid string) *http.Cookie {
+	c := *o.Cookie
+	set(&c.Name, "io")
+	set(&c.Path, "/")
+	c.Value = sid
+	return &c
 }

@@ -63,7 +63,8 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	gone := r.Context().Err() != nil
 	if !gone {
-		s.writePayload(w, r, p.frames)
+		body, contentType := s.payload(w, r, p.frames)
+		s.server.writeCompressed(w, r, contentType, body)
 		gone = p.controller.Flush() != nil
 	}
 	s.polled(p, gone)
@@ -130,14 +131,15 @@ func (s *Session) respondLocked(frames []Frame) {
 	s.answering.answer(frames, s.server.opts.PingInterval+s.server.opts.PingTimeout)
 }
 
-// writePayload answers with the packets in frames.
-func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, frames []Frame) {
+// payload is the packets in frames as the body of an answer, whose header it
+// sets.
+func (s *Session) payload(w http.ResponseWriter, r *http.Request, frames []Frame) (body []byte, contentType string) {
 	list := make([]packet.Encoded, len(frames))
 	for i, f := range frames {
 		list[i] = f.encoded()
 	}
 	body, binary := s.version.AppendPayload(nil, list, s.b64)
-	contentType := "text/plain; charset=UTF-8"
+	contentType = "text/plain; charset=UTF-8"
 	if binary {
 		contentType = "application/octet-stream"
 	}
@@ -145,7 +147,7 @@ func (s *Session) writePayload(w http.ResponseWriter, r *http.Request, frames []
 		body, contentType = s.jsonp.script(w.Header(), body)
 	}
 	setPollingHeader(w, r)
-	writeBody(w, http.StatusOK, contentType, body)
+	return body, contentType
 }
 
 // setPollingHeader sets what stands in the answers to GET and POST.

@@ -19,11 +19,18 @@ type post struct {
 	cut        bool // guarded by Session.mu; its connection is to end
 }
 
-// bodies are buffers for what POSTs bring.
+// bodies are buffers for what POSTs bring and what polls take compressed.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // maxPooled is the largest buffer that bodies keeps.
 const maxPooled = 128 << 10
+
+func putBody(body *bytes.Buffer) {
+	if body.Cap() <= maxPooled {
+		body.Reset()
+		bodies.Put(body)
+	}
+}
 
 var errTooLarge = errors.New("engineio: payload is too large")
 
@@ -84,12 +91,7 @@ func (s *Session) takePost(r *http.Request, p *post) int {
 		return http.StatusBadRequest
 	}
 	body := bodies.Get().(*bytes.Buffer)
-	defer func() {
-		if body.Cap() <= maxPooled {
-			body.Reset()
-			bodies.Put(body)
-		}
-	}()
+	defer putBody(body)
 	if err := s.readBody(body, r, p); errors.Is(err, errTooLarge) {
 		return http.StatusRequestEntityTooLarge // and the session is kept
 	} else if err != nil {

@@ -133,15 +133,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	transport := q.Get("transport")
-	if transport != polling && transport != webSocket {
+	offered := s.opts.transportNamed(transport)
+	if offered == nil {
 		s.refuse(w, r, errTransport)
 		return
 	}
-	if !isHeaderText(r.Header.Get("Origin")) {
-		s.refuse(w, r, errBadRequest)
+	upgrade := isUpgrade(r)
+	if !s.admit(w, r, offered, upgrade) {
 		return
 	}
-	upgrade := isUpgrade(r)
 	sid := q.Get("sid")
 	if sid == "" {
 		s.serveHandshake(w, r, q, transport, upgrade)

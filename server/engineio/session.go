@@ -47,6 +47,8 @@ type Session struct {
 	queue  []Frame // guarded by mu; what no transport has taken yet
 	queued int     // guarded by mu; bytes in queue
 
+	context any // guarded by mu; the application's
+
 	turn  bool          // guarded by mu; somebody calls the receiver
 	turns chan struct{} // guarded by mu; closed when the turn is free; nil if nobody waits
 
@@ -76,10 +78,13 @@ func newSession(s *Server, v packet.Version, h *Handshake) *Session {
 	}
 }
 
-// begin tells the application of the session, which is in the table, and lets
-// its packets come.
-func (s *Session) begin() {
+// begin tells the application of the session that r has begun, which is in the
+// table, and lets its packets come.
+func (s *Session) begin(r *http.Request) {
 	defer s.releaseTurn()
+	if init := s.server.opts.ConnInitor; init != nil {
+		init(r, newConn{s})
+	}
 	s.receiver = s.server.accept(s)
 }
 

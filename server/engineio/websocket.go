@@ -41,6 +41,7 @@ type socket struct {
 // openWebSocket begins a session on a WebSocket. The open packet is the first
 // frame, and what the application sends is next.
 func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
+	s.setCookie(w)
 	k, early := s.server.openSocket(w, r, s)
 	if k == nil {
 		return
@@ -50,7 +51,7 @@ func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.ws, k.live = k, true
 	s.mu.Unlock()
 	if s.server.add(s, webSocket) {
-		s.begin()
+		s.begin(r)
 	} else { // the server shuts down
 		s.mu.Lock()
 		s.ws, k.live = nil, false

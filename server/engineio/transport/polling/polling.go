@@ -1,0 +1,31 @@
+// Package polling is the transport "polling" of an Engine.IO server's options:
+// HTTP long-polling, JSONP included.
+package polling
+
+import (
+	"net/http"
+
+	"github.com/sb-stream/stream-server/server/engineio/transport"
+)
+
+// A Transport is constant once a server has it.
+type Transport struct {
+	// CheckOrigin decides whether the page that made a request may use the
+	// transport. nil means [transport.SameOrigin]. The script tags of JSONP
+	// have no Origin, whatever page they are in.
+	CheckOrigin func(r *http.Request) bool
+}
+
+// Default lets in the pages of the server's own host and port.
+var Default = &Transport{}
+
+// Name is "polling".
+func (t *Transport) Name() string { return "polling" }
+
+// Allows is CheckOrigin, or what stands for it.
+func (t *Transport) Allows(r *http.Request) bool {
+	if t.CheckOrigin == nil {
+		return transport.SameOrigin(r)
+	}
+	return t.CheckOrigin(r)
+}
