@@ -20,7 +20,7 @@ import (
 // A Version of Engine.IO, as in the query EIO=4.
 type Version int
 
-// The two versions. Version 3 is that of the 1.x and 2.x clients.
+// The two versions of Engine.IO. Version 3 is that of the 1.x and 2.x clients.
 const (
 	V3 Version = 3
 	V4 Version = 4
@@ -66,7 +66,7 @@ var (
 	ErrUTF8    = errors.New("packet: text is not UTF-8")
 	ErrLength  = errors.New("packet: bad length in payload")
 	ErrTooMany = errors.New("packet: too many packets in payload")
-	ErrContent = errors.New("packet: payload does not fit its content type")
+	ErrContent = errors.New("packet: binary where there is none")
 )
 
 // DecodeText decodes the text form of a packet: a WebSocket text frame, or one
@@ -81,6 +81,9 @@ func (v Version) DecodeText(p []byte) (Packet, error) {
 
 // decodeText is DecodeText of what is known to be UTF-8.
 func (v Version) decodeText(p []byte) (Packet, error) {
+	if v == V1 {
+		return decodeV1(p)
+	}
 	if len(p) == 0 {
 		return Packet{}, ErrEmpty
 	}
@@ -113,6 +116,9 @@ func (v Version) decodeBase64(p []byte) (Packet, error) {
 // DecodeBinary decodes a WebSocket binary frame: a message, in version 3 with
 // its type before it as a number (PROTOCOL.md 3.1, 4). Data aliases p.
 func (v Version) DecodeBinary(p []byte) (Packet, error) {
+	if v == V1 {
+		return Packet{}, ErrContent
+	}
 	if v == V3 {
 		if len(p) == 0 {
 			return Packet{}, ErrEmpty
@@ -127,6 +133,9 @@ func (v Version) DecodeBinary(p []byte) (Packet, error) {
 
 // AppendText appends the text form of p, which DecodeText reads.
 func (v Version) AppendText(dst []byte, p Packet) []byte {
+	if v == V1 {
+		return appendV1(dst, p)
+	}
 	if p.Binary {
 		return v.appendBase64(dst, p.Data)
 	}

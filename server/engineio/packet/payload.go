@@ -42,6 +42,8 @@ func (v Version) DecodePayload(body []byte, binary bool, limit int) ([]Packet, e
 		return nil, ErrUTF8
 	case v == V3:
 		split = splitV3Text
+	case v == V1:
+		split = splitV1
 	}
 
 	count := 0
@@ -176,7 +178,9 @@ func (v Version) AppendPayload(dst []byte, list []Encoded, b64 bool) (out []byte
 	}
 	dst = slices.Grow(dst, size)
 	switch {
-	case v != V3:
+	case v == V1:
+		return appendPayloadV1(dst, list), false
+	case v == V4:
 		return v.appendV4(dst, list), false
 	case !b64 && slices.ContainsFunc(list, func(e Encoded) bool { return e.Binary }):
 		return appendV3Binary(dst, list), true
