@@ -1,6 +1,10 @@
 package engineio
 
-import "time"
+import (
+	"time"
+
+	"github.com/sb-stream/stream-server/server/engineio/packet"
+)
 
 // Why a session ended, as Receiver.Closed is told. The names are those of
 // Socket.IO. The application's own come with Session.Close.
@@ -65,7 +69,9 @@ func (s *Session) endLocked(reason string, last Frame) {
 	if s.ws != nil {
 		s.ws.conn.Close(statusless)
 	} else if s.poll != nil {
-		s.queueLocked(last)
+		if s.version != packet.V1 {
+			s.queueLocked(last)
+		}
 		s.poll.answer(s.takeQueueLocked(), lastTimeout)
 		s.poll = nil
 	}
@@ -84,8 +90,12 @@ func (s *Session) cutLocked() {
 	if s.answering != nil {
 		s.answering.within(0)
 	}
+	s.takeQueueLocked()
 	if s.poll != nil {
-		s.poll.answer([]Frame{closeFrame}, lastTimeout)
+		if s.version != packet.V1 {
+			s.queueLocked(closeFrame)
+		}
+		s.poll.answer(s.takeQueueLocked(), lastTimeout)
 		s.poll = nil
 	}
 	s.endedLocked()

@@ -60,11 +60,14 @@ func (f Frame) encoded() packet.Encoded {
 	return packet.Encoded{Binary: f.binary, Data: f.data()}
 }
 
-// The packets without data, the same in both versions.
+// The packets without data, the same in versions 3 and 4.
 var (
 	closeFrame = textFrame([]byte("1"))
 	pingFrame  = textFrame([]byte("2"))
 	pongFrame  = textFrame([]byte("3"))
 	noopFrame  = textFrame([]byte("6"))
 	probeFrame = textFrame([]byte("3probe"))
+
+	legacyPingFrame = textFrame(packet.V1.AppendText(nil, packet.Packet{Type: packet.Ping}))
+	legacyNoopFrame = textFrame(packet.V1.AppendText(nil, packet.Packet{Type: packet.Noop}))
 )

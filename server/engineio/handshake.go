@@ -60,19 +60,8 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 		s.dismiss(w, r)
 		return
 	}
-	if check := s.opts.RequestChecker; check != nil {
-		header, err := check(r)
-		if err != nil {
-			e := errForbidden
-			if text := err.Error(); text != "" {
-				e.message = text
-			}
-			s.refuse(w, r, e)
-			return
-		}
-		for name, values := range header {
-			w.Header()[http.CanonicalHeaderKey(name)] = values
-		}
+	if !s.check(w, r) {
+		return
 	}
 	session := newSession(s, version, newHandshake(r))
 	session.jsonp = callbackOf(q)
@@ -93,6 +82,26 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 	session.setCookie(w)
 	body, contentType := session.payload(w, r, []Frame{session.openFrame(polling)})
 	writeBody(w, http.StatusOK, contentType, body)
+}
+
+// check asks the RequestChecker. If it refuses r, the client has been told.
+func (s *Server) check(w http.ResponseWriter, r *http.Request) bool {
+	if s.opts.RequestChecker == nil {
+		return true
+	}
+	header, err := s.opts.RequestChecker(r)
+	if err != nil {
+		e := errForbidden
+		if text := err.Error(); text != "" {
+			e.message = text
+		}
+		s.refuse(w, r, e)
+		return false
+	}
+	for name, values := range header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	return true
 }
 
 // openFrame is packet 0 (PROTOCOL.md 2.3): five keys and no more.

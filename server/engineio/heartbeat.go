@@ -16,15 +16,15 @@ import (
 func (s *Session) startHeartbeat() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.quiet()
+	d := s.quietLocked()
 	s.due = time.Now().Add(d)
 	s.timer = time.AfterFunc(d, s.tick)
 }
 
-// quiet is how long nothing has to happen after a sign of life.
-func (s *Session) quiet() time.Duration {
+// quietLocked is how long nothing has to happen after a sign of life.
+func (s *Session) quietLocked() time.Duration {
 	opts := &s.server.opts
-	if s.version == packet.V3 {
+	if s.version == packet.V3 || s.version == packet.V1 && s.ws == nil {
 		return opts.PingInterval + opts.PingTimeout
 	}
 	return opts.PingInterval
@@ -33,7 +33,7 @@ func (s *Session) quiet() time.Duration {
 // heardLocked notes a sign of life.
 func (s *Session) heardLocked() {
 	s.awaiting = false
-	s.scheduleLocked(s.quiet())
+	s.scheduleLocked(s.quietLocked())
 }
 
 // scheduleLocked makes tick act in d, and not before.
@@ -55,6 +55,12 @@ func (s *Session) tick() {
 		s.awaiting = true
 		s.scheduleLocked(s.server.opts.PingTimeout)
 		s.pushLocked(pingFrame)
+	case s.version == packet.V1 && s.ws != nil && !s.awaiting:
+		s.awaiting = true
+		s.scheduleLocked(s.server.opts.PingTimeout)
+		s.pushLocked(legacyPingFrame)
+	case s.version == packet.V1 && s.ws == nil && (s.poll != nil || s.answering != nil):
+		s.heardLocked() // a poll is a sign of life
 	default:
 		s.endLocked(ReasonPingTimeout, closeFrame)
 	}

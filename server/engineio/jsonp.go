@@ -15,14 +15,15 @@ import (
 // A callback is the function of the client that the scripts call. It is nil in
 // sessions without JSONP.
 type callback struct {
-	j string // the query's, whose digits are the number of the function
+	list string // of functions: "___eio", or that of 0.9 clients
+	j    string // the query's, whose digits are the number of the function
 }
 
 func callbackOf(q url.Values) *callback {
 	if !q.Has("j") {
 		return nil
 	}
-	return &callback{q.Get("j")}
+	return &callback{"___eio", q.Get("j")}
 }
 
 // script is a payload as a script. The reference sends it as text/plain, which
@@ -31,17 +32,20 @@ func callbackOf(q url.Values) *callback {
 // being taken for anything else, since clients decide what is in it.
 func (c *callback) script(h http.Header, payload []byte) (body []byte, contentType string) {
 	h.Set("X-Content-Type-Options", "nosniff")
-	return packet.AppendJSONP(nil, c.j, payload), "text/javascript; charset=UTF-8"
+	return packet.AppendJSONP(nil, c.list, c.j, payload), "text/javascript; charset=UTF-8"
 }
 
 // formPayload is the payload in the form of a JSONP client. It is empty, which
 // is no payload, if there is none.
-func formPayload(form []byte) []byte {
+func (s *Session) formPayload(form []byte) []byte {
 	for field := range strings.SplitSeq(string(form), "&") {
 		if name, value, _ := strings.Cut(field, "="); name == "d" {
 			d, err := url.QueryUnescape(value)
 			if err != nil {
 				return nil
+			}
+			if s.version == packet.V1 {
+				return legacyForm(d)
 			}
 			return packet.DecodeJSONP(d)
 		}

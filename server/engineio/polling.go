@@ -38,7 +38,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.state == stateClosed:
 		s.mu.Unlock()
-		s.server.refuse(w, r, errSession)
+		s.refuseEnded(w, r)
 		return
 	case s.ws != nil:
 		s.mu.Unlock()
@@ -57,17 +57,35 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.answerLocked()
 	s.mu.Unlock()
 
+	idle, stop := s.idle()
+	defer stop()
 	select {
 	case <-p.answered:
 	case <-r.Context().Done():
+	case <-idle:
+		s.finishPoll(p)
+		<-p.answered // by that, or just before
 	}
 	gone := r.Context().Err() != nil
-	if !gone {
+	switch {
+	case gone:
+	case len(p.frames) == 0:
+		w.WriteHeader(http.StatusServiceUnavailable) // the end of a session of version 1
+	default:
 		body, contentType := s.payload(w, r, p.frames)
 		s.server.writeCompressed(w, r, contentType, body)
 		gone = p.controller.Flush() != nil
 	}
 	s.polled(p, gone)
+}
+
+// refuseEnded tells a client that its session has ended.
+func (s *Session) refuseEnded(w http.ResponseWriter, r *http.Request) {
+	if s.version == packet.V1 {
+		s.server.refuseLegacy(w, r)
+	} else {
+		s.server.refuse(w, r, errSession)
+	}
 }
 
 // polled ends a poll. If the client has not got the answer, the session ends
@@ -88,6 +106,9 @@ func (s *Session) polled(p *poll, gone bool) {
 		return
 	}
 	if s.ws == nil {
+		if s.version == packet.V1 && s.state == stateOpen {
+			s.heardLocked()
+		}
 		s.answerLocked()
 	}
 }
@@ -102,6 +123,9 @@ func (s *Session) answerLocked() {
 		return
 	}
 	switch {
+	case s.state == stateClosing && s.version == packet.V1:
+		s.respondLocked(s.takeQueueLocked())
+		s.endedLocked()
 	case len(s.queue) > 0:
 		s.respondLocked(s.takeQueueLocked())
 	case s.state == stateClosing && p.late:
@@ -116,11 +140,24 @@ func (s *Session) answerLocked() {
 	}
 }
 
-// finishPollLocked ends the pending poll, because the client is about to leave
-// polling.
+// finishPollLocked ends the pending poll without a message, because the client
+// is about to leave polling, or has waited long enough.
 func (s *Session) finishPollLocked() {
 	s.poll.noop = true
-	s.respondLocked([]Frame{noopFrame})
+	if s.version == packet.V1 {
+		s.respondLocked([]Frame{legacyNoopFrame})
+	} else {
+		s.respondLocked([]Frame{noopFrame})
+	}
+}
+
+// finishPoll ends p if it is still pending.
+func (s *Session) finishPoll(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll == p {
+		s.finishPollLocked()
+	}
 }
 
 // respondLocked is the answer to the pending poll.
@@ -143,8 +180,12 @@ func (s *Session) payload(w http.ResponseWriter, r *http.Request, frames []Frame
 	if binary {
 		contentType = "application/octet-stream"
 	}
-	if s.jsonp != nil {
-		body, contentType = s.jsonp.script(w.Header(), body)
+	script := s.jsonp
+	if s.version == packet.V1 {
+		script = legacyCallback(r)
+	}
+	if script != nil {
+		body, contentType = script.script(w.Header(), body)
 	}
 	setPollingHeader(w, r)
 	return body, contentType

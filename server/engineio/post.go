@@ -40,7 +40,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.state == stateClosed:
 		s.mu.Unlock()
-		s.server.refuse(w, r, errSession)
+		s.refuseEnded(w, r)
 		return
 	case s.ws != nil:
 		s.mu.Unlock()
@@ -70,7 +70,11 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	switch status {
 	case http.StatusOK:
 		setPollingHeader(w, r)
-		writeBody(w, status, "text/html", []byte("ok"))
+		if s.version == packet.V1 {
+			writeBody(w, status, "text/plain; charset=UTF-8", []byte("1"))
+		} else {
+			writeBody(w, status, "text/html", []byte("ok"))
+		}
 	case 0:
 		s.server.refuse(w, r, errBadRequest)
 	default:
@@ -99,8 +103,8 @@ func (s *Session) takePost(r *http.Request, p *post) int {
 		return http.StatusRequestTimeout
 	}
 	payload := body.Bytes()
-	if s.jsonp != nil && t == "application/x-www-form-urlencoded" {
-		payload = formPayload(payload)
+	if t == "application/x-www-form-urlencoded" && (s.jsonp != nil || legacyCallback(r) != nil) {
+		payload = s.formPayload(payload)
 	}
 	packets, err := s.version.DecodePayload(payload, binary, s.server.opts.MaxPackets)
 	if err != nil {

@@ -132,6 +132,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.BodyTimeout))
 	}
 	q := r.URL.Query()
+	if l, ok := legacyOf(r, q); ok {
+		s.serveLegacy(w, r, q, l)
+		return
+	}
 	transport := q.Get("transport")
 	offered := s.opts.transportNamed(transport)
 	if offered == nil {

@@ -170,7 +170,7 @@ func (s *Session) receive(p packet.Packet) bool {
 	case p.Type == packet.Ping && s.version == packet.V3:
 		s.heardLocked()
 		s.pushLocked(pongFrame)
-	case p.Type == packet.Pong && s.version == packet.V4:
+	case p.Type == packet.Pong && s.version != packet.V3:
 		s.heardLocked()
 	case p.Type == packet.Ping, p.Type == packet.Pong:
 		s.endLocked(ReasonTransportError, closeFrame) // the wrong direction

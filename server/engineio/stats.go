@@ -34,7 +34,7 @@ func (s *Server) Stats() Stats {
 		MessagesOut: c.messagesOut.Load(),
 		BytesOut:    c.bytesOut.Load(),
 	}
-	for _, v := range []packet.Version{packet.V3, packet.V4} {
+	for _, v := range []packet.Version{packet.V1, packet.V3, packet.V4} {
 		for _, t := range []string{polling, webSocket} {
 			stats.Sessions[SessionKind{v, t}] = int(c.kind(v, t).Load())
 		}
@@ -44,7 +44,7 @@ func (s *Server) Stats() Stats {
 
 // counters are what Stats reads.
 type counters struct {
-	sessions              [4]atomic.Int64
+	sessions              [6]atomic.Int64
 	upgrades, slow        atomic.Uint64
 	messagesIn, bytesIn   atomic.Uint64
 	messagesOut, bytesOut atomic.Uint64
@@ -52,8 +52,11 @@ type counters struct {
 
 func (c *counters) kind(v packet.Version, transport string) *atomic.Int64 {
 	i := 0
-	if v == packet.V4 {
+	switch v {
+	case packet.V3:
 		i = 2
+	case packet.V4:
+		i = 4
 	}
 	if transport == webSocket {
 		i++

@@ -14,6 +14,7 @@ import (
 
 	eio "github.com/sb-stream/stream-server/server/engineio"
 	epacket "github.com/sb-stream/stream-server/server/engineio/packet"
+	"github.com/sb-stream/stream-server/server/legacy"
 	"github.com/sb-stream/stream-server/server/socketio/packet"
 )
 
@@ -45,8 +46,8 @@ type client struct {
 func (s *Server) accept(session *eio.Session) eio.Receiver {
 	c := &client{server: s, session: session, conns: make(map[string]*conn)}
 	c.timeout = time.AfterFunc(s.connectTimeout(), c.checkJoined)
-	if c.v3() {
-		// Clients of version 4 are in "/" unasked (PROTOCOL.md 2.3, 5.4).
+	if c.old() {
+		// Older clients are in "/" unasked (PROTOCOL.md 2.3, 5.4, 7.2).
 		c.guard(func() { c.connect("/", nil) })
 	}
 	return c
@@ -80,7 +81,7 @@ func (c *client) message(data []byte, binary bool) error {
 	if c.partial != nil {
 		return errProtocol
 	}
-	p, err := packet.Decode(data)
+	p, err := c.decode(data)
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,19 @@ func (c *client) message(data []byte, binary bool) error {
 		return nil
 	}
 	return c.packet(p)
+}
+
+// decode decodes the text of a message. A client of 0.9 may ask for no more
+// than whether it has arrived: that is answered here.
+func (c *client) decode(data []byte) (packet.Packet, error) {
+	if c.session.Version() != epacket.V1 {
+		return packet.Decode(data)
+	}
+	p, ack, err := legacy.Decode(data)
+	if len(ack) > 0 {
+		c.session.Send(eio.TextFrame(epacket.V1, ack))
+	}
+	return p, err
 }
 
 func (c *client) attachment(data []byte) error {
@@ -132,7 +146,7 @@ func (c *client) packet(p packet.Packet) error {
 // join answers CONNECT. It is wrong to be in a namespace twice.
 func (c *client) join(p packet.Packet) error {
 	name, auth := p.Namespace, json.RawMessage(bytes.Clone(p.Data))
-	if c.v3() {
+	if c.old() {
 		var query string
 		name, query = packet.SplitNamespace(name)
 		auth = queryAuth(query)
@@ -169,7 +183,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 	c.timeout.Stop()
 
 	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
-	if !c.v3() {
+	if !c.old() {
 		answer.Data = []byte(`{"sid":"` + conn.id + `"}`)
 	}
 	c.send(answer)
@@ -190,12 +204,16 @@ func (c *client) refuse(name string, err error) {
 		Message string `json:"message"`
 		Data    any    `json:"data,omitempty"`
 	}
+	if c.session.Version() == epacket.V1 && name == "/" {
+		c.session.Close(err.Error()) // the handshake is answered with it
+		return
+	}
 	var answer any = body{Message: err.Error()}
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		answer = body{refusal.Message, refusal.Data}
 	}
-	if c.v3() && !errors.Is(err, errInvalidNamespace) {
+	if c.old() && !errors.Is(err, errInvalidNamespace) {
 		answer = err.Error()
 		if refusal != nil && refusal.Data != nil {
 			answer = refusal.Data
@@ -274,4 +292,5 @@ func (c *client) send(p packet.Packet, attachments ...[]byte) {
 	send(c.session, frames(c.session.Version(), p, attachments))
 }
 
-func (c *client) v3() bool { return c.session.Version() == epacket.V3 }
+// old reports whether the client is of a time before version 5 of the protocol.
+func (c *client) old() bool { return c.session.Version() != epacket.V4 }

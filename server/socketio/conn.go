@@ -205,7 +205,7 @@ func (c *conn) EmitVolatile(event string, args ...any) bool {
 
 // encode makes the event for this client alone.
 func (c *conn) encode(event string, id int64, args []any) (*Message, error) {
-	if packet.Reserved(event) || c.client.v3() && packet.ReservedV4Client(event) {
+	if packet.Reserved(event) || c.client.old() && packet.ReservedV4Client(event) {
 		return nil, fmt.Errorf("socketio: event %q is reserved", event)
 	}
 	m, err := encodeMessage(c.namespace.name, event, id, args)

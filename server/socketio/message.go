@@ -6,6 +6,7 @@ import (
 
 	eio "github.com/sb-stream/stream-server/server/engineio"
 	epacket "github.com/sb-stream/stream-server/server/engineio/packet"
+	"github.com/sb-stream/stream-server/server/legacy"
 	"github.com/sb-stream/stream-server/server/socketio/packet"
 )
 
@@ -15,9 +16,9 @@ import (
 type Message struct {
 	packet      packet.Packet // constant
 	attachments [][]byte      // constant
-	v4Only      bool          // constant; clients of version 4 keep the event's name for themselves
+	newOnly     bool          // constant; old clients keep the event's name for themselves
 
-	v4, v3 dialect
+	v4, v3, v1 dialect
 }
 
 // A dialect is the message as the clients of one Engine.IO version want it: a
@@ -53,17 +54,20 @@ func message(namespace, event string, id int64, data []byte, attachments [][]byt
 	if len(attachments) > 0 {
 		p.Type, p.Attachments = packet.BinaryEvent, len(attachments)
 	}
-	return &Message{packet: p, attachments: attachments, v4Only: packet.ReservedV4Client(event)}
+	return &Message{packet: p, attachments: attachments, newOnly: packet.ReservedV4Client(event)}
 }
 
 // sendTo sends the message to one client, if it may get it.
 func (m *Message) sendTo(s *eio.Session) {
 	d := &m.v4
-	if s.Version() != epacket.V4 {
-		if m.v4Only {
-			return
-		}
+	switch s.Version() {
+	case epacket.V3:
 		d = &m.v3
+	case epacket.V1:
+		d = &m.v1
+	}
+	if d != &m.v4 && m.newOnly {
+		return
 	}
 	d.once.Do(func() { d.frames = frames(s.Version(), m.packet, m.attachments) })
 	send(s, d.frames)
@@ -73,8 +77,15 @@ func (m *Message) sendTo(s *eio.Session) {
 // in ASCII, which reads the same in all three of their dialects (PROTOCOL.md
 // 3.4).
 func frames(v epacket.Version, p packet.Packet, attachments [][]byte) []eio.Frame {
-	if v == epacket.V3 {
+	switch v {
+	case epacket.V3:
 		p.Data = packet.AppendASCII(nil, p.Data)
+	case epacket.V1:
+		text, err := legacy.Append(nil, p, attachments)
+		if err != nil { // none of ours has one
+			text = []byte("8::") // which means nothing
+		}
+		return []eio.Frame{eio.TextFrame(v, text)}
 	}
 	text := p.Append(make([]byte, 0, len(p.Namespace)+len(p.Data)+16))
 	list := make([]eio.Frame, 1, 1+len(attachments))

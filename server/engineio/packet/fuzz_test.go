@@ -146,7 +146,7 @@ func FuzzJSONP(f *testing.F) {
 		if !utf8.ValidString(s) {
 			return
 		}
-		script := string(AppendJSONP(nil, j, []byte(s)))
+		script := string(AppendJSONP(nil, "___eio", j, []byte(s)))
 		rest, ok := strings.CutPrefix(script, "___eio[")
 		rest = strings.TrimLeft(rest, "0123456789")
 		rest, ok2 := strings.CutPrefix(rest, "](")

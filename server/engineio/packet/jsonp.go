@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// AppendJSONP appends the script that answers a JSONP poll (PROTOCOL.md 3.5).
-// J is the query's j, of which nothing but the digits is used, because it is
-// the client's and the answer is code; none means 0. Payload is text.
-func AppendJSONP(dst []byte, j string, payload []byte) []byte {
-	dst = append(dst, "___eio["...)
+// AppendJSONP appends the script that answers a JSONP poll (PROTOCOL.md 3.5):
+// it calls a function in the client's list, "___eio". J is the query's j, of
+// which nothing but the digits is used, because it is the client's and the
+// answer is code; none means 0. Payload is text.
+func AppendJSONP(dst []byte, list, j string, payload []byte) []byte {
+	dst = append(append(dst, list...), '[')
 	start := len(dst)
 	for i := range len(j) {
 		if '0' <= j[i] && j[i] <= '9' {

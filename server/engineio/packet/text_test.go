@@ -56,7 +56,7 @@ func TestAppendJSONP(t *testing.T) {
 		{"other digits", "٣", "1", `___eio[0]("1");`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := string(AppendJSONP([]byte("x"), tt.j, []byte(tt.in))); got != "x"+tt.want {
+			if got := string(AppendJSONP([]byte("x"), "___eio", tt.j, []byte(tt.in))); got != "x"+tt.want {
 				t.Errorf("AppendJSONP(%q, %q) = %s, want %s", tt.j, tt.in, got, "x"+tt.want)
 			}
 		})
