@@ -167,7 +167,9 @@ func TestCORS(t *testing.T) {
 	}{
 		{"handshake", "GET", own.url + start, from, 200, plain},
 		{
-			"poll, compressed", "GET", url, http.Header{"Origin": {origin}, "Accept-Encoding": {"gzip"}}, 200,
+			"poll, compressed", "GET", url,
+			http.Header{"Origin": {origin}, "Accept-Encoding": {"gzip"}},
+			200,
 			map[string]string{"Origin": origin, "Credentials": "true", "Vary": "Origin, Accept-Encoding"},
 		},
 		{"unknown sid", "GET", own.url + start + "&sid=x", from, 400, plain},
@@ -178,7 +180,9 @@ func TestCORS(t *testing.T) {
 		{"no origin", "GET", own.url + start, http.Header{}, 200, map[string]string{}},
 		{"origin not allowed", "GET", own.url + start, http.Header{"Origin": {"http://evil.example"}}, 403, map[string]string{}},
 		{
-			"preflight", "OPTIONS", url, http.Header{"Origin": {origin}, "Access-Control-Request-Headers": {"x-a, x-b"}}, 204,
+			"preflight", "OPTIONS", url,
+			http.Header{"Origin": {origin}, "Access-Control-Request-Headers": {"x-a, x-b"}},
+			204,
 			map[string]string{"Origin": origin, "Credentials": "true", "Methods": "GET,POST", "Headers": "x-a, x-b", "Vary": "Origin, Access-Control-Request-Headers"},
 		},
 		{
@@ -189,11 +193,15 @@ func TestCORS(t *testing.T) {
 		{"OPTIONS without origin", "OPTIONS", own.url + start, http.Header{}, 400, map[string]string{}},
 		{
 			"own origin, standard check", "GET", standard.url + start,
-			http.Header{"Origin": {strings.TrimSuffix(standard.url, "/?")}}, 200, map[string]string{},
+			http.Header{"Origin": {strings.TrimSuffix(standard.url, "/?")}},
+			200,
+			map[string]string{},
 		},
 		{
 			"preflight, standard check", "OPTIONS", standard.url + start,
-			http.Header{"Origin": {strings.TrimSuffix(standard.url, "/?")}}, 400, map[string]string{},
+			http.Header{"Origin": {strings.TrimSuffix(standard.url, "/?")}},
+			400,
+			map[string]string{},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
