@@ -33,9 +33,9 @@ const (
 	typeError      = '7' // reason, or reason+advice
 )
 
-// Unauthorized is the reason of an error packet to who may not be in a
-// namespace. Without advice the client does not try again.
-const unauthorized = "2"
+// notAllowed is the reason of an error packet to who may not be in a namespace.
+// Without advice the client does not try again.
+const notAllowed = "2"
 
 // Errors of Decode, beside those of [packet.Decode]. Each ends the session.
 var (
@@ -141,7 +141,7 @@ func quote(text []byte) []byte {
 
 // Append appends a packet of today as a 0.9 client wants it, binary values in
 // base64. The data of an event or ack is an array, as those of the server are.
-// A refused CONNECT becomes "unauthorized": the client knows no other words.
+// A refused CONNECT becomes reason 2: the client knows no other words.
 func Append(dst []byte, p packet.Packet, attachments [][]byte) ([]byte, error) {
 	data := p.Data
 	if len(attachments) > 0 {
@@ -156,7 +156,7 @@ func Append(dst []byte, p packet.Packet, attachments [][]byte) ([]byte, error) {
 	case packet.Disconnect:
 		return appendHead(dst, typeDisconnect, p), nil
 	case packet.ConnectError:
-		return append(append(appendHead(dst, typeError, p), ':'), unauthorized...), nil
+		return append(append(appendHead(dst, typeError, p), ':'), notAllowed...), nil
 	case packet.Ack, packet.BinaryAck:
 		id := p.ID
 		p.ID = packet.NoID // it stands in the data

@@ -167,11 +167,7 @@ func (h *function) call(c *conn, what string, first []reflect.Value, a *Argument
 		}
 		arg := reflect.New(t)
 		if i < len(a.Args) {
-			value, err := a.value(i)
-			if err == nil {
-				err = json.Unmarshal(value, arg.Interface())
-			}
-			if err != nil {
+			if err := a.decode(i, arg.Interface()); err != nil {
 				c.namespace.fail(c, fmt.Errorf("socketio: %s: argument %d: %w", what, i+1, err))
 				return nil
 			}

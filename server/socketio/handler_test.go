@@ -40,6 +40,13 @@ func TestHandlers(t *testing.T) {
 			"bytes", func(_ socketio.Conn, b []byte, m map[string][]byte) string { return string(b) + string(m["x"]) },
 			`,{"_placeholder":true,"num":1},{"x":{"_placeholder":true,"num":0}}`, `["onezero"]`, "",
 		},
+		{
+			"bytes in any", func(_ socketio.Conn, v any) string {
+				list := v.([]any)
+				return string(list[0].([]byte)) + string(list[1].(map[string]any)["x"].([]byte))
+			},
+			`,[{"_placeholder":true,"num":1},{"x":{"_placeholder":true,"num":0}}]`, `["onezero"]`, "",
+		},
 		{"context", func(ctx context.Context, c socketio.Conn, a int) bool {
 			return ctx.Err() == nil && c.ID() != "" && a == 1
 		}, `,1`, `[true]`, ""},
@@ -54,7 +61,7 @@ func TestHandlers(t *testing.T) {
 		p.post("40")
 		p.poll()
 		post := fmt.Sprintf(`420[%q%s]`, tt.name, tt.args)
-		if tt.name == "bytes" {
+		if strings.HasPrefix(tt.name, "bytes") {
 			post = "452-" + post[2:] + "\x1eb" + "emVybw==" + "\x1eb" + "b25l"
 		}
 		// The answer to the other event ends the poll if there is none to this.

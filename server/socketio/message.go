@@ -117,8 +117,8 @@ type Arguments struct {
 }
 
 // Scan decodes the arguments into pointers, as encoding/json does, and binary
-// values into []byte. A nil pointer skips one. What is missing leaves the rest
-// as it is; what is left over is ignored.
+// values into []byte, in a *any too. A nil pointer skips one. What is missing
+// leaves the rest as it is; what is left over is ignored.
 func (a *Arguments) Scan(pointers ...any) error {
 	for i, pointer := range pointers {
 		if i == len(a.Args) {
@@ -127,24 +127,52 @@ func (a *Arguments) Scan(pointers ...any) error {
 		if pointer == nil {
 			continue
 		}
-		value, err := a.value(i)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(value, pointer); err != nil {
+		if err := a.decode(i, pointer); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// value is the i-th argument with its binary values in base64, from which
-// encoding/json makes []byte.
-func (a *Arguments) value(i int) ([]byte, error) {
+// decode decodes the i-th argument.
+func (a *Arguments) decode(i int, pointer any) error {
+	value := []byte(a.Args[i])
 	if len(a.Attachments) == 0 {
-		return a.Args[i], nil
+		return json.Unmarshal(value, pointer)
 	}
-	return packet.Reconstruct(a.Args[i], a.Attachments)
+	if v, ok := pointer.(*any); ok {
+		*v = nil // what it points to is not to be filled
+		if err := json.Unmarshal(value, v); err != nil {
+			return err
+		}
+		*v = fill(*v, a.Attachments)
+		return nil
+	}
+	// Base64, from which encoding/json makes []byte.
+	value, err := packet.Reconstruct(value, a.Attachments)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(value, pointer)
+}
+
+// fill puts binary values in the places of their placeholders, which were
+// checked when the packet came.
+func fill(v any, attachments [][]byte) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = fill(v[i], attachments)
+		}
+	case map[string]any:
+		if n, ok := v["num"].(float64); ok && v["_placeholder"] == true && n >= 0 && int(n) < len(attachments) {
+			return attachments[int(n)]
+		}
+		for key := range v {
+			v[key] = fill(v[key], attachments)
+		}
+	}
+	return v
 }
 
 // clone is a copy that outlives the call of a handler.
