@@ -75,6 +75,7 @@ func TestCompression(t *testing.T) {
 	}{
 		{"gzip", "EIO=4", "gzip", 0, long, false, "gzip", true},
 		{"deflate", "EIO=4", "deflate", 0, long, false, "deflate", true},
+		{"in capitals", "EIO=4", "GZIP", 0, long, false, "gzip", true},
 		{"as browsers ask", "EIO=4", "gzip, deflate, br, zstd", 0, long, false, "gzip", true},
 		{"any", "EIO=4", "*", 0, long, false, "gzip", true},
 		{"no gzip, but any", "EIO=4", "gzip;q=0, *;q=0.5", 0, long, false, "deflate", true},
