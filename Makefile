@@ -29,6 +29,7 @@ fmt: setup ## format Go and JavaScript
 
 lint: setup ## everything that can be said without running it
 	go vet ./...
+	cd tests/gosocketio && go vet ./...
 	$(GOLANGCI) run
 	$(GOLANGCI) fmt --diff
 	test -z "$$(go fix -diff ./... 2>&1 | tee /dev/stderr)"
@@ -43,6 +44,7 @@ test: setup go-test js-test ## all tests
 
 go-test:
 	go test -race -shuffle=on -timeout $(TESTTIME) ./...
+	cd tests/gosocketio && go test -race -timeout $(TESTTIME) ./...
 
 js-test: all
 	node --test client-js/tests/

@@ -146,7 +146,8 @@ func TestExchanges(t *testing.T) {
 		run(t, send, "socket", "3", []exchange{{"", `40 42["auth",{}]`}, {send, closed}})
 	}
 	run(t, "twice", "socket", "4", []exchange{{"40", `40{"sid":"…"} 42["auth",{}]`}, {"40", closed}})
-	run(t, "twice", "socket", "3", []exchange{{"", `40 42["auth",{}]`}, {"40", closed}})
+	run(t, "twice", "socket", "3", []exchange{{"", `40 42["auth",{}]`}, {"40/custom,", `40/custom, 42/custom,["auth",{}]`}, {"40/custom,", closed}})
+	run(t, "into / again", "socket", "3", []exchange{{"", `40 42["auth",{}]`}, {`40 420["message-with-ack"]`, "430[]"}})
 	run(t, "event before connect", "socket", "4", []exchange{{`42["message"]`, closed}})
 }
 

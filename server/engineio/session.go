@@ -82,11 +82,18 @@ func newSession(s *Server, v packet.Version, h *Handshake) *Session {
 // table, and lets its packets come.
 func (s *Session) begin(r *http.Request) {
 	defer s.releaseTurn()
+	s.receiver = nobody{} // if what follows panics
 	if init := s.server.opts.ConnInitor; init != nil {
 		init(r, newConn{s})
 	}
 	s.receiver = s.server.accept(s)
 }
+
+// nobody is the receiver of a session that the application has not taken.
+type nobody struct{}
+
+func (nobody) Message([]byte, bool) {}
+func (nobody) Closed(string)        {}
 
 // ID is the session id, a secret of the client's and the server's.
 func (s *Session) ID() string { return s.id }

@@ -143,7 +143,8 @@ func (c *client) packet(p packet.Packet) error {
 	}
 }
 
-// join answers CONNECT. It is wrong to be in a namespace twice.
+// join answers CONNECT. It is wrong to be in a namespace twice; but old clients
+// are in "/" unasked, and some ask all the same, go-socket.io's own among them.
 func (c *client) join(p packet.Packet) error {
 	name, auth := p.Namespace, json.RawMessage(bytes.Clone(p.Data))
 	if c.old() {
@@ -155,6 +156,9 @@ func (c *client) join(p packet.Packet) error {
 	_, twice := c.conns[name]
 	full := len(c.conns) >= maxNamespaces
 	c.mu.Unlock()
+	if twice && c.old() && name == "/" {
+		return nil
+	}
 	if twice || full {
 		return errProtocol
 	}
@@ -169,7 +173,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 		return
 	}
 	h := n.handlers()
-	conn := &conn{client: c, namespace: n, id: rand.Text(), auth: auth}
+	conn := &conn{client: c, namespace: n, id: rand.Text(), auth: auth, context: c.session.Context()}
 	for _, check := range h.middleware {
 		if err := check(conn); err != nil {
 			c.refuse(name, err)
