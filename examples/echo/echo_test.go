@@ -62,7 +62,7 @@ var exchanges = []struct {
 	{"several", "engine", "34", []exchange{{"4test1 4test2 4test3", "4test1 4test2 4test3"}}},
 	{"characters", "engine", "34", []exchange{{"4hé😀\u2028", "4hé😀\u2028"}, {"4日本", "4日本"}}},
 	{"binary", "engine", "34", []exchange{{bin1, bin1}, {"4hello " + bin1, "4hello " + bin1}, {"b", "b"}}},
-	{"heartbeat of the client", "engine", "3", []exchange{{"2", "3"}, {"4a 2 4b", "4a 3 4b"}}},
+	{"heartbeat of the client", "engine", "3", []exchange{{"2", "3"}, {"2 4a 4b", "3 4a 4b"}}},
 	{"the wrong direction", "engine", "4", []exchange{{"2", closed}}},
 	{"the wrong direction", "engine", "3", []exchange{{"3", closed}}},
 	{"no packet", "engine", "34", []exchange{{"abc", closed}}},

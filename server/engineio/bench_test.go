@@ -23,11 +23,6 @@ func (s *sink) Busy() bool      { return false }
 func (s *sink) Close(...[]byte) {}
 func (s *sink) Abort()          {}
 
-type nobody struct{}
-
-func (nobody) Message([]byte, bool) {}
-func (nobody) Closed(string)        {}
-
 // inMemory is sessions over sinks, ended by the returned function.
 func inMemory(n int) (sessions []*Session, end func()) {
 	s := NewServer(nil, func(*Session) Receiver { return nobody{} })

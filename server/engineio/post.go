@@ -158,8 +158,16 @@ func (s *Session) process(packets []packet.Packet) int {
 		return 0
 	}
 	defer s.uncork()
+	// Heartbeats come first, as the reference has it (PROTOCOL.md 3.2): its
+	// Socket.IO handles events after the whole POST.
+	heartbeat := func(p packet.Packet) bool { return p.Type == packet.Ping && s.version == packet.V3 }
 	for _, p := range packets {
-		if !s.receive(p) {
+		if heartbeat(p) && !s.receive(p) {
+			return http.StatusOK
+		}
+	}
+	for _, p := range packets {
+		if !heartbeat(p) && !s.receive(p) {
 			break
 		}
 	}

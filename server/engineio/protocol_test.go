@@ -127,7 +127,7 @@ func TestExchanges(t *testing.T) {
 			post 18:42["echo","h\xc3\xa9 \xf0\x9f\x98\x80"]
 			poll 18:42["echo","h\xc3\xa9 \xf0\x9f\x98\x80"]
 			post 15:420["echo","x"]1:2
-			poll 15:420["echo","x"]1:3
+			poll 1:315:420["echo","x"]
 			post 0:
 			post 2:4a2:4b
 			poll 2:4a2:4b`},

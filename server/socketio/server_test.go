@@ -153,7 +153,7 @@ func TestExchanges(t *testing.T) {
 		{"v4: refused with data", "3", []exchange{{"", "2:40"}, {"11:40/guarded,", `38:44/guarded,{"code":"E1","retry":false}`}}},
 		{"v4: refused", "3", []exchange{{"", "2:40"}, {"5:40/g,", `13:44/g,"no way"`}}},
 		{"v4: connect for / again", "3", []exchange{{"", "2:40"}, {`2:4011:420["echo"]`, "5:430[]"}}},
-		{"v4: event with ack and ping", "3", []exchange{{"", "2:40"}, {`15:420["echo","x"]1:2`, `8:430["x"]1:3`}}},
+		{"v4: event with ack and ping", "3", []exchange{{"", "2:40"}, {`15:420["echo","x"]1:2`, `1:38:430["x"]`}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := open(t, base, tt.version)
