@@ -26,8 +26,9 @@ const lastTimeout = 5 * time.Second
 
 // Close ends the session after what was sent before it. On a WebSocket that is
 // at once: the socket is given a few seconds to take the rest. On polling the
-// waiting poll, or one that is awaited for 30 s, takes it; until then the
-// session is still in the table. Receiver.Closed gets the reason.
+// waiting poll, or one that is awaited for 30 s, takes it, or the WebSocket of
+// an upgrade that is about to finish; until then the session is still in the
+// table. Receiver.Closed gets the reason.
 func (s *Session) Close(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,18 +37,25 @@ func (s *Session) Close(reason string) {
 	}
 	s.reason = reason
 	if s.ws != nil {
-		list := make([][]byte, 0, len(s.queue)+1)
-		for _, f := range s.takeQueueLocked() {
-			list = append(list, f.buf)
-		}
-		s.ws.conn.Close(append(list, statusless)...)
-		s.endedLocked()
+		s.closeOverLocked(s.ws)
 		return
 	}
 	s.state = stateClosing
-	s.dropProbeLocked()
+	if !s.probed { // else the client may not poll again, and finishes the upgrade
+		s.dropProbeLocked()
+	}
 	s.scheduleLocked(closeTimeout)
 	s.answerLocked()
+}
+
+// closeOverLocked ends the session with what is queued, over k.
+func (s *Session) closeOverLocked(k *socket) {
+	list := make([][]byte, 0, len(s.queue)+1)
+	for _, f := range s.takeQueueLocked() {
+		list = append(list, f.buf)
+	}
+	k.conn.Close(append(list, statusless)...)
+	s.endedLocked()
 }
 
 // end ends the session at once: what is queued is dropped, unless a poll that

@@ -111,12 +111,16 @@ func (s *Session) switchTo(k *socket) bool {
 	if s.probe != k || !s.probed {
 		return false
 	}
-	k.timeout.Stop()
-	k.timeout = nil
-	s.probe, s.probed, s.upgrading = nil, false, false
 	if s.poll != nil {
 		s.finishPollLocked()
 	}
+	if s.state == stateClosing {
+		s.closeOverLocked(k)
+		return false
+	}
+	k.timeout.Stop()
+	k.timeout = nil
+	s.probe, s.probed, s.upgrading = nil, false, false
 	s.ws = k
 	s.server.stats.upgraded(s.version)
 	s.flushLocked()

@@ -150,6 +150,29 @@ func TestUpgrade(t *testing.T) {
 			parked 1
 			ws< close 1005
 			gone bye`},
+		{"kicked during the probe", packet.V4, `
+			park
+			ws
+			ws> 2probe
+			ws< text 3probe
+			parked 6
+			post 4kick
+			ws> 5
+			ws< text 41
+			ws< close 1005
+			ws< end
+			gone kicked`},
+		{"kicked during the probe, and polls again", packet.V4, `
+			park
+			ws
+			ws> 2probe
+			ws< text 3probe
+			parked 6
+			post 4kick
+			poll 41
+			poll 6\x1e1
+			ws< close 1005
+			gone kicked`},
 		{"session ends after it", packet.V4, `
 			ws
 			ws> 2probe
