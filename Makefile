@@ -12,7 +12,7 @@ GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@latest
 FUZZTIME ?= 2m
 TESTTIME ?= 10m
 
-.PHONY: all setup client fmt lint test go-test js-test race fuzz bench run vuln help
+.PHONY: all setup client fmt lint test go-test js-test race matrix fuzz bench run vuln help
 
 all: ## build the binary
 	go build -o stream-server .
@@ -49,6 +49,9 @@ go-test:
 js-test: all
 	node --test client-js/tests/
 	SB_BINARY=$(CURDIR)/stream-server node --test --test-concurrency=1 tests/
+
+matrix: setup ## the table of clients, into README.md
+	SB_WRITE_README=1 node --test tests/matrix.test.mjs
 
 race: setup ## the Go tests 20 times
 	go test -race -shuffle=on -count=20 -timeout 2h ./...

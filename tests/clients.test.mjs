@@ -4,13 +4,23 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import { call, empty, eventually, next, redisCli, startRedis, startServer } from "./support.mjs";
+import { call, empty, eventually, metric, next, redisCli, startRedis, startServer } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
 const clients = {
   "2.5.0": require("sio-client-2"),
   "3.1.3": require("sio-client-3"),
   "4.8.4": require("sio-client-4"),
+};
+// These differ from the ones above in what they send, and not in what they hear.
+const between = {
+  "1.4.8": require("sio-client-1.4"),
+  "1.7.4": require("sio-client-1.7"),
+  "2.0.4": require("sio-client-2.0"),
+  "3.0.5": require("sio-client-3.0"),
+  "4.0.2": require("sio-client-4.0"),
+  "4.5.4": require("sio-client-4.5"),
+  "4.7.5": require("sio-client-4.7"),
 };
 const transports = {
   polling: { transports: ["polling"] },
@@ -69,7 +79,7 @@ async function conversation(t, io, options, transport, server, redis) {
   socket.close();
 }
 
-for (const [version, io] of Object.entries(clients)) {
+for (const [version, io] of Object.entries({ ...clients, ...between })) {
   for (const [transport, options] of Object.entries(transports)) {
     test(`${version} by ${transport}`, async (t) => {
       await t.test("embedded broker", async (t) => {
@@ -78,6 +88,7 @@ for (const [version, io] of Object.entries(clients)) {
         await empty(server);
         assert.equal(await server.stop(), 0);
       });
+      if (version in between) return;
       await t.test("redis-server", async (t) => {
         const redis = await startRedis(t);
         const server = await startServer(t, [`--redis=${redis.url}`]);
@@ -87,6 +98,47 @@ for (const [version, io] of Object.entries(clients)) {
       });
     });
   }
+}
+
+// A page of the Node original has the client of its time.
+for (const transport of ["websocket", "xhr-polling"]) {
+  test(`0.9.17 by ${transport}`, async (t) => {
+    const server = await startServer(t);
+    const io = require("sio-client-0.9");
+    io.transports = [transport];
+    const connect = (query = "") => {
+      const socket = io.connect(`${server.url}${query}`, { "force new connection": true, reconnect: false });
+      t.after(() => socket.disconnect());
+      return socket;
+    };
+    const socket = connect();
+    const [session] = await next(socket, "$session");
+    assert.match(session.member, /^guest:[A-Z2-7]{26}$/);
+    assert.equal(
+      await metric(
+        server,
+        `stream_sessions{protocol="1",transport="${socket.socket.transport.name.replace("xhr-", "")}"}`,
+      ),
+      1,
+    );
+
+    socket.send("feed:football:fantasy"); // the original's way
+    const stats = async () => (await fetch(`${server.url}/api/stats`)).json();
+    await eventually("send has subscribed", async () => (await stats()).channels === 1);
+    assert.equal((await call(socket, "subscribe", "zimmer/é")).ok, true);
+    for (const [channel, data] of [
+      ["feed:football:fantasy", { goal: 1 }],
+      ["zimmer/é", "é 日本 😀 \u2028"],
+    ]) {
+      const arrived = next(socket, channel);
+      assert.equal(await redisCli(server.broker, "PUBLISH", `sb:${channel}`, JSON.stringify(data)), "1");
+      assert.deepEqual((await arrived)[0], data);
+    }
+    assert.equal((await call(socket, "subscribe", "$bad")).error.code, "bad_channel");
+    socket.disconnect();
+    await empty(server);
+    assert.equal(await server.stop(), 0);
+  });
 }
 
 test("PUBLISH answers with the number of clients, and of nodes", async (t) => {

@@ -3,7 +3,7 @@
 
 import { versions } from "./clients.mjs";
 import { startReference } from "./reference.mjs";
-import { everyCell, markdown } from "./table.mjs";
+import { everyCell, markdown, reasons } from "./table.mjs";
 
 const [target, ...wanted] = process.argv.slice(2);
 if (!target) {
@@ -12,5 +12,6 @@ if (!target) {
 }
 const url = target === "--reference" ? (await startReference()).url : target;
 const rows = versions.filter((row) => wanted.length === 0 || wanted.includes(row.version));
-console.log(markdown(await everyCell("walk", url, rows)));
+const results = await everyCell("walk", url, rows);
+console.log(`${markdown(results)}\n\n${reasons(results)}`);
 process.exit(0);

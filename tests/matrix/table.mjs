@@ -17,19 +17,29 @@ export function everyCell(task, url, rows = versions) {
   return Promise.all(rows.map(overRow));
 }
 
-/** The steps passed, as Markdown, and below them why those missed were. */
+const names = { P: "polling", W: "WebSocket", D: "default" };
+
+/** The steps passed of those there are, as a table of Markdown. */
 export function markdown(results) {
-  const lines = ["| socket.io-client | steps | P/W/D |", "|---|---|---|"];
-  const missed = [];
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  const lines = [line(["", ...results.map(({ row }) => row.version)]), `|---${"|---".repeat(results.length)}|`];
+  for (const kind of kinds) {
+    const passed = ({ row, cells }) => `${stepsOf(row).length - cells[kind].length}/${stepsOf(row).length}`;
+    lines.push(line([names[kind], ...results.map(passed)]));
+  }
+  return lines.join("\n");
+}
+
+/** Why the steps missed were, a line each. */
+export function reasons(results) {
+  const lines = [];
   for (const { row, cells } of results) {
-    const total = stepsOf(row).length;
-    lines.push(`| ${row.version} | ${total} | ${kinds.map((kind) => total - cells[kind].length).join("/")} |`);
     for (const kind of kinds) {
       const cell = cells[kind][0]?.step === "connect" ? cells[kind].slice(0, 1) : cells[kind];
       for (const { step, error, own } of cell) {
-        missed.push(`- ${row.version} ${kind}, ${step}: ${own ? "its own bug: " : ""}${error}`);
+        lines.push(`- ${row.version} ${names[kind]}, ${step}: ${own ? "its own bug: " : ""}${error}`);
       }
     }
   }
-  return [...lines, ...(missed.length ? ["", ...missed] : [])].join("\n");
+  return lines.join("\n");
 }
