@@ -1,10 +1,12 @@
 package engineio
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 )
@@ -202,4 +204,31 @@ func TestOldDialects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a browser makes of a payload as a form, 0.9 clients and later ones, is
+// read back as it was.
+func FuzzForm(f *testing.F) {
+	for _, s := range []string{"", "1:2", `21:42["echo","a\nb"]`, "a\\nb\nc\\\\nd", "3:::é😀", "d=1&d=2", "%zz+"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		_ = (&Session{version: packet.V3}).formPayload([]byte(in)) // whatever it is, no crash
+		_ = (&Session{version: packet.V1}).formPayload([]byte(in))
+		if !utf8.ValidString(in) || strings.Contains(in, "\\") || strings.Contains(in, "\r") {
+			return // escapes are FuzzJSONP's matter
+		}
+		form := url.Values{"t": {"1"}, "d": {strings.ReplaceAll(in, "\n", "\\n")}}.Encode()
+		if got := (&Session{version: packet.V3}).formPayload([]byte(form)); string(got) != in {
+			t.Errorf("the form %q of %q is read as %q", form, in, got)
+		}
+		quoted, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form = url.Values{"d": {string(quoted)}}.Encode()
+		if got := (&Session{version: packet.V1}).formPayload([]byte(form)); string(got) != in {
+			t.Errorf("the form %q of 0.9 is read as %q", form, got)
+		}
+	})
 }
