@@ -59,13 +59,15 @@ export function withoutWebSockets(t, url) {
   return listen(t, proxy);
 }
 
-/** A web server of another port with one page. */
-export function servePage(t, html) {
+/** A web server of another port with one page, and scripts by their path. */
+export function servePage(t, html, scripts = {}) {
   return listen(
     t,
     createServer((req, res) => {
-      res.writeHead(req.url === "/" ? 200 : 404, { "Content-Type": "text/html; charset=utf-8" });
-      res.end(req.url === "/" ? html : "");
+      const body = req.url === "/" ? html : scripts[req.url];
+      const type = req.url === "/" ? "text/html" : "text/javascript";
+      res.writeHead(body === undefined ? 404 : 200, { "Content-Type": `${type}; charset=utf-8` });
+      res.end(body);
     }),
   );
 }

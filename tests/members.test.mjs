@@ -25,6 +25,20 @@ const clients = [
   { version: "4.8.4", io: require("sio-client-4"), options: (token) => ({ auth: { token } }), data: (e) => e.data },
 ];
 
+test("0.9.17: a token makes a member, and a bad one is refused", async (t) => {
+  const io = require("sio-client-0.9");
+  const server = await startServer(t, ["--jwt-key", key]);
+  const connect = (bearer) => {
+    const socket = io.connect(`${server.url}?token=${bearer}`, { "force new connection": true, reconnect: false });
+    t.after(() => socket.socket.connected && socket.disconnect());
+    return socket;
+  };
+  const [session] = await next(connect(token({ sub: "42", exp: soon() })), "$session");
+  assert.equal(session.member, "42");
+  const [reason] = await next(connect("nonsense"), "error");
+  assert.match(reason, /not valid/);
+});
+
 for (const { version, io, options, data } of clients) {
   const connect = (t, url, extra = {}) => {
     const socket = io(url, { forceNew: true, reconnection: false, ...extra });

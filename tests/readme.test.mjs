@@ -1,4 +1,4 @@
-// The README, run word by word, on other ports.
+// The README and docs/from-node.md, run word by word, on other ports.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -12,8 +12,9 @@ import { newPage, servePage } from "./browser.mjs";
 import { eventually, freePort, redisCli, root, run, startRedis, startServer } from "./support.mjs";
 
 const readme = await readFile(join(root, "README.md"), "utf8");
-const blocks = (language) =>
-  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map((m) => m[1]);
+const fromNode = await readFile(join(root, "docs/from-node.md"), "utf8");
+const blocks = (language, text = readme) =>
+  [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map((m) => m[1]);
 
 /** Starts a server by a line of the README, and returns what ends it. */
 async function serve(t, line, env) {
@@ -41,7 +42,7 @@ test("every shell line", async (t) => {
   };
   let stop = async () => {};
   let ran = 0;
-  for (const written of blocks("sh").flatMap((block) => block.trim().split("\n"))) {
+  for (const written of blocks("sh", readme + fromNode).flatMap((block) => block.trim().split("\n"))) {
     if (written === "make test") continue; // that is what runs this
     const line = written.replace(/\b(8080|6380|6379)\b/g, (port) => ports[port]);
     if (/^go run \.$|^\.\/stream-server\b/.test(line)) {
@@ -53,7 +54,7 @@ test("every shell line", async (t) => {
     }
     ran++;
   }
-  assert.ok(ran >= 6, `only ${ran} lines were found`);
+  assert.ok(ran >= 8, `only ${ran} lines were found`);
 });
 
 test("the page", async (t) => {
@@ -68,6 +69,21 @@ test("the page", async (t) => {
   const publish = () => redisCli(server.broker, "PUBLISH", "sb:feed:football:fantasy", '"it arrives"');
   await eventually("it listens", async () => (await publish()) === "1");
   await eventually("it arrives", () => said.includes("it arrives"));
+});
+
+test("the page of the Node original", async (t) => {
+  const server = await startServer(t);
+  const url = server.url.replace("127.0.0.1", "localhost");
+  const [html] = blocks("html", fromNode);
+  const script = await readFile(join(root, "node_modules/sio-client-0.9/dist/socket.io.js"), "utf8");
+  const page = await newPage(t);
+  const said = [];
+  page.on("console", (message) => said.push(message.text()));
+  const address = await servePage(t, html.replace("http://localhost:8080", url), { "/socket.io-0.9.js": script });
+  await page.goto(address.replace("127.0.0.1", "localhost"));
+  const publish = () => redisCli(server.broker, "PUBLISH", "sb:feed:football:fantasy", '"it arrives é 😀"');
+  await eventually("it listens", async () => (await publish()) === "1");
+  await eventually("it arrives", () => said.includes("it arrives é 😀"));
 });
 
 test("the stock client", async (t) => {
