@@ -70,11 +70,11 @@ func newChat() *socketio.Server {
 	s := socketio.NewServer(nil)
 	tell := func(room, from, text string) { s.BroadcastToRoom("/", room, "line", line{from, text}) }
 
-	// join(name, room) answers with an error, or null and who is there.
-	s.OnEvent("/", "join", func(c socketio.Conn, name, room string) (error, []string) {
+	// join(name, room) answers with who is there, or null and an error.
+	s.OnEvent("/", "join", func(c socketio.Conn, name, room string) ([]string, error) {
 		name, room = strings.TrimSpace(name), strings.TrimSpace(room)
 		if name == "" || room == "" || len(name) > maxText || len(room) > maxText {
-			return errors.New("a name and a room, please"), nil
+			return nil, errors.New("a name and a room, please")
 		}
 		if was, ok := c.Context().(guest); ok {
 			c.Leave(was.room)
@@ -89,7 +89,7 @@ func newChat() *socketio.Server {
 				there = append(there, g.name)
 			}
 		})
-		return nil, there
+		return there, nil
 	})
 
 	s.OnEvent("/", "say", func(c socketio.Conn, text string) {

@@ -3,7 +3,7 @@ const socket = io(); // of client.js
 let joined = false;
 
 function join() {
-  socket.emit("join", find("name").value, find("room").value, (error, there) => {
+  socket.emit("join", find("name").value, find("room").value, (there, error) => {
     find("state").textContent = error ?? `In ${find("room").value}: ${there.join(", ")}`;
     joined = !error;
     find("text").disabled = !joined;

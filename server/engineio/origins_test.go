@@ -73,10 +73,11 @@ func TestOrigins(t *testing.T) {
 			a := newApp(t, &Options{Transports: both(tt.check)})
 			host := strings.TrimSuffix(strings.TrimPrefix(a.url, "http://"), "/?")
 			header := tt.header.Clone()
-			raw := "Host: " + host + "\r\n"
+			var raw strings.Builder
+			raw.WriteString("Host: " + host + "\r\n")
 			for name, values := range header {
 				values[0] = strings.ReplaceAll(values[0], "H", host)
-				raw += name + ": " + values[0] + "\r\n"
+				raw.WriteString(name + ": " + values[0] + "\r\n")
 			}
 			url, s := a.open(t, packet.V4)
 			for _, q := range []struct{ what, method, url string }{
@@ -94,7 +95,7 @@ func TestOrigins(t *testing.T) {
 			}
 			_, s = a.open(t, packet.V4) // an empty POST has ended the other
 			for _, query := range []string{"EIO=4&transport=websocket", "EIO=4&transport=websocket&sid=" + s.ID()} {
-				a.checkUpgrade(t, query, raw, tt.ok)
+				a.checkUpgrade(t, query, raw.String(), tt.ok)
 			}
 		})
 	}

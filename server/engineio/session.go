@@ -159,6 +159,16 @@ func (s *Session) releaseTurn() {
 	}
 }
 
+// Do runs f in a goroutine of its own, when no call of the Receiver is under
+// way: in order with them, and after Closed at the latest.
+func (s *Session) Do(f func()) {
+	go func() { // ends when the calls before it have
+		s.takeTurn()
+		defer s.releaseTurn()
+		f()
+	}()
+}
+
 // receive acts on a packet of the client (PROTOCOL.md 2.6, 2.7). The caller has
 // the turn. It is false when the rest of what came is to be dropped.
 func (s *Session) receive(p packet.Packet) bool {

@@ -2,8 +2,6 @@ package socketio
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,6 +35,7 @@ type client struct {
 	// Owned by the calls of the session.
 	partial     *packet.Packet // an event or ack that waits for attachments
 	attachments [][]byte
+	removed     map[string]struct{} // namespaces that the server has taken it out of
 
 	mu    sync.Mutex
 	conns map[string]*conn // guarded by mu; namespace → the client in it
@@ -127,7 +126,11 @@ func (c *client) packet(p packet.Packet) error {
 		return c.join(p)
 	}
 	conn := c.conn(p.Namespace)
-	if conn == nil {
+	_, removed := c.removed[p.Namespace]
+	switch {
+	case conn != nil && conn.left.Load(), conn == nil && removed:
+		return nil // the client does not know yet
+	case conn == nil:
 		return errProtocol
 	}
 	switch p.Type {
@@ -141,93 +144,6 @@ func (c *client) packet(p packet.Packet) error {
 	default:
 		return errProtocol
 	}
-}
-
-// join answers CONNECT. It is wrong to be in a namespace twice; but old clients
-// are in "/" unasked, and some ask all the same, go-socket.io's own among them.
-func (c *client) join(p packet.Packet) error {
-	name, auth := p.Namespace, json.RawMessage(bytes.Clone(p.Data))
-	if c.old() {
-		var query string
-		name, query = packet.SplitNamespace(name)
-		auth = queryAuth(query)
-	}
-	c.mu.Lock()
-	_, twice := c.conns[name]
-	full := len(c.conns) >= maxNamespaces
-	c.mu.Unlock()
-	if twice && c.old() && name == "/" {
-		return nil
-	}
-	if twice || full {
-		return errProtocol
-	}
-	c.connect(name, auth)
-	return nil
-}
-
-func (c *client) connect(name string, auth json.RawMessage) {
-	n := c.server.find(name)
-	if n == nil {
-		c.refuse(name, errInvalidNamespace)
-		return
-	}
-	h := n.handlers()
-	conn := &conn{client: c, namespace: n, id: rand.Text(), auth: auth, context: c.session.Context()}
-	for _, check := range h.middleware {
-		if err := check(conn); err != nil {
-			c.refuse(name, err)
-			return
-		}
-	}
-	c.mu.Lock()
-	c.conns[name] = conn
-	c.mu.Unlock()
-	n.enter(conn)
-	c.timeout.Stop()
-
-	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
-	if !c.old() {
-		answer.Data = []byte(`{"sid":"` + conn.id + `"}`)
-	}
-	c.send(answer)
-	if h.connect == nil {
-		return
-	}
-	if err := h.connect(conn); err != nil {
-		n.fail(conn, err)
-		conn.Disconnect()
-	}
-}
-
-var errInvalidNamespace = errors.New("Invalid namespace") //nolint:staticcheck // the words are the protocol's
-
-// refuse answers CONNECT with an error, in the form of PROTOCOL.md 5.4.
-func (c *client) refuse(name string, err error) {
-	type body struct {
-		Message string `json:"message"`
-		Data    any    `json:"data,omitempty"`
-	}
-	if c.session.Version() == epacket.V1 && name == "/" {
-		c.session.Close(err.Error()) // the handshake is answered with it
-		return
-	}
-	var answer any = body{Message: err.Error()}
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		answer = body{refusal.Message, refusal.Data}
-	}
-	if c.old() && !errors.Is(err, errInvalidNamespace) {
-		answer = err.Error()
-		if refusal != nil && refusal.Data != nil {
-			answer = refusal.Data
-		}
-	}
-	data, err := json.Marshal(answer)
-	if err != nil {
-		data = []byte(`{"message":"refused"}`)
-	}
-	c.send(packet.Packet{Type: packet.ConnectError, Namespace: name, ID: noID, Data: data})
 }
 
 func (c *client) conn(name string) *conn {
@@ -249,8 +165,16 @@ func (c *client) leave(conn *conn, reason string) {
 		delete(c.conns, conn.namespace.name)
 	}
 	c.mu.Unlock()
-	if conn.left.Swap(true) {
+	conn.left.Store(true)
+	if conn.gone {
 		return
+	}
+	conn.gone = true
+	if reason == reasonServerLeft {
+		if c.removed == nil {
+			c.removed = make(map[string]struct{})
+		}
+		c.removed[conn.namespace.name] = struct{}{}
 	}
 	conn.abandon()
 	defer conn.namespace.exit(conn)

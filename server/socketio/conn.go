@@ -95,7 +95,8 @@ type conn struct {
 	id        string
 	auth      json.RawMessage
 
-	left atomic.Bool // set once it has been disconnected
+	left atomic.Bool // set once nothing is to be sent any more
+	gone bool        // owned by the calls of the session; OnDisconnect has run
 
 	mu      sync.Mutex
 	context any                        // guarded by mu
@@ -222,8 +223,13 @@ func (c *conn) Send(m *Message) {
 }
 
 func (c *conn) Disconnect() {
+	if c.left.Swap(true) {
+		return
+	}
 	c.client.send(packet.Packet{Type: packet.Disconnect, Namespace: c.namespace.name, ID: noID})
-	c.client.leave(c, reasonServerLeft)
+	c.client.session.Do(func() {
+		c.client.guard(func() { c.client.leave(c, reasonServerLeft) })
+	})
 }
 
 func (c *conn) Drop() { c.client.session.Close(reasonForced) }

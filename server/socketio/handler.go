@@ -116,8 +116,7 @@ func decodable(t reflect.Type, seen []reflect.Type) bool {
 	case reflect.Map:
 		return decodable(t.Elem(), seen)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			field := t.Field(i)
+		for field := range t.Fields() {
 			if field.IsExported() && field.Tag.Get("json") != "-" && !decodable(field.Type, seen) {
 				return false
 			}

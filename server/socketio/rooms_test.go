@@ -30,7 +30,7 @@ func join(t *testing.T, s *socketio.Server, base string, rooms ...string) []memb
 		list[i].post("40")
 		list[i].conn = <-conns
 		list[i].poll()
-		for _, room := range strings.Fields(rooms[i]) {
+		for room := range strings.FieldsSeq(rooms[i]) {
 			list[i].conn.Join(room)
 		}
 	}

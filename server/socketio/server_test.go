@@ -1,7 +1,6 @@
 package socketio_test
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -38,6 +37,7 @@ func newServer(t *testing.T) (*socketio.Server, string) {
 		s.OnEvent(namespace, "echo", echo)
 		s.OnEvent(namespace, "kick", func(c socketio.Conn, _ *socketio.Event) { _ = c.Close() })
 	}
+	s.OnEvent("/custom", "remove", func(c socketio.Conn, _ *socketio.Event) { c.Disconnect(); c.Emit("late") })
 	s.OnEvent("/", "panic", func(socketio.Conn, *socketio.Event) { panic("on purpose") })
 	s.OnEvent("/", "auth", func(c socketio.Conn, e *socketio.Event) { e.Ack(c.Auth()) })
 	s.Use("/guarded", func(socketio.Conn) error {
@@ -133,6 +133,12 @@ func TestExchanges(t *testing.T) {
 		{"unknown event and stray ack", "4", []exchange{connect, {"42[\"nobody\"]\x1e437[]\x1e42\x1e420[\"echo\"]", "430[]"}}},
 		{"leaving one namespace", "4", []exchange{connect, {"40/custom,", `40/custom,{"sid":"…"}`}, {"41\x1e42/custom,0[\"echo\"]", "43/custom,0[]"}}},
 		{"binary event", "4", []exchange{connect, {"451-0[\"echo\",{\"_placeholder\":true,\"num\":0}]\x1ebAQID\x1e420[\"echo\"]", "430[{\"_placeholder\":true,\"num\":0}]\x1e430[]"}}},
+		{"removed", "4", []exchange{
+			connect,
+			{"40/custom,", `40/custom,{"sid":"…"}`},
+			{`42/custom,["remove"]`, "41/custom,"},
+			{"42/custom,[\"echo\"]\x1e40/custom,\x1e42/custom,0[\"echo\"]\x1e420[\"echo\"]", "40/custom,{\"sid\":\"…\"}\x1e43/custom,0[]\x1e430[]"},
+		}},
 		{"kicked", "4", []exchange{connect, {`42["kick"]`, "41"}, {"", "6\x1e1"}, {"", gone}}},
 
 		{"event before connect", "4", []exchange{{`42["echo"]`, "6\x1e1"}, {"", gone}}},
@@ -259,38 +265,4 @@ func TestLifeOfAConn(t *testing.T) {
 	if len(log) > 0 {
 		t.Errorf("more happened: %v", <-log)
 	}
-}
-
-// A message for many is the same for each, in the dialect of its version.
-func TestMessage(t *testing.T) {
-	s, base := newServer(t)
-	conns := make(chan socketio.Conn, 2)
-	s.OnConnect("/", func(c socketio.Conn) error { conns <- c; return nil })
-	v4, v3 := open(t, base, "4"), open(t, base, "3")
-	v4.post("40")
-	v4.poll()
-	v3.poll()
-	data, err := json.Marshal("é\u2028😀")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := socketio.NewMessage("/", "zimmer/é", data, []byte("7"))
-	for range 2 {
-		(<-conns).Send(m)
-	}
-	if got, want := v4.poll(), `42["zimmer/é","é\u2028😀",7]`; got != want {
-		t.Errorf("version 5 got %s, want %s", got, want)
-	}
-	if got, want := v3.poll(), `48:42["zimmer/\u00e9","\u00e9\u2028\ud83d\ude00",7]`; got != want {
-		t.Errorf("version 4 got %s, want %s", got, want)
-	}
-}
-
-func TestReservedEventsPanicAtRegistration(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("OnEvent took the reserved name connect")
-		}
-	}()
-	socketio.NewServer(nil).OnEvent("/", "connect", func(socketio.Conn, *socketio.Event) {})
 }

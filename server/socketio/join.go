@@ -1,0 +1,102 @@
+package socketio
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+
+	epacket "github.com/sb-stream/stream-server/server/engineio/packet"
+	"github.com/sb-stream/stream-server/server/socketio/packet"
+)
+
+// join answers CONNECT. It is wrong to be in a namespace twice; but old clients
+// are in "/" unasked, and some ask all the same, go-socket.io's own among them.
+func (c *client) join(p packet.Packet) error {
+	name, auth := p.Namespace, json.RawMessage(bytes.Clone(p.Data))
+	if c.old() {
+		var query string
+		name, query = packet.SplitNamespace(name)
+		auth = queryAuth(query)
+	}
+	if conn := c.conn(name); conn != nil && conn.left.Load() {
+		c.leave(conn, reasonServerLeft) // the client knows, and comes back
+	}
+	c.mu.Lock()
+	_, twice := c.conns[name]
+	full := len(c.conns)+len(c.removed) >= maxNamespaces
+	c.mu.Unlock()
+	if twice && c.old() && name == "/" {
+		return nil
+	}
+	if twice || full {
+		return errProtocol
+	}
+	c.connect(name, auth)
+	return nil
+}
+
+func (c *client) connect(name string, auth json.RawMessage) {
+	n := c.server.find(name)
+	if n == nil {
+		c.refuse(name, errInvalidNamespace)
+		return
+	}
+	h := n.handlers()
+	conn := &conn{client: c, namespace: n, id: rand.Text(), auth: auth, context: c.session.Context()}
+	for _, check := range h.middleware {
+		if err := check(conn); err != nil {
+			c.refuse(name, err)
+			return
+		}
+	}
+	delete(c.removed, name)
+	c.mu.Lock()
+	c.conns[name] = conn
+	c.mu.Unlock()
+	n.enter(conn)
+	c.timeout.Stop()
+
+	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
+	if !c.old() {
+		answer.Data = []byte(`{"sid":"` + conn.id + `"}`)
+	}
+	c.send(answer)
+	if h.connect == nil {
+		return
+	}
+	if err := h.connect(conn); err != nil {
+		n.fail(conn, err)
+		conn.Disconnect()
+	}
+}
+
+var errInvalidNamespace = errors.New("Invalid namespace") //nolint:staticcheck // the words are the protocol's
+
+// refuse answers CONNECT with an error, in the form of PROTOCOL.md 5.4.
+func (c *client) refuse(name string, err error) {
+	type body struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}
+	if c.session.Version() == epacket.V1 && name == "/" {
+		c.session.Close(err.Error()) // the handshake is answered with it
+		return
+	}
+	var answer any = body{Message: err.Error()}
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		answer = body{refusal.Message, refusal.Data}
+	}
+	if c.old() && !errors.Is(err, errInvalidNamespace) {
+		answer = err.Error()
+		if refusal != nil && refusal.Data != nil {
+			answer = refusal.Data
+		}
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		data = []byte(`{"message":"refused"}`)
+	}
+	c.send(packet.Packet{Type: packet.ConnectError, Namespace: name, ID: noID, Data: data})
+}
