@@ -67,12 +67,13 @@ export interface StreamError {
 
 /** What is needed of a socket of socket.io-client, any version. */
 export interface StockSocket {
-  connected: boolean;
+  connected?: boolean;
   on(event: string, callback: (...args: any[]) => void): unknown;
   removeListener(event: string, callback: (...args: any[]) => void): unknown;
   emit(event: string, ...args: any[]): unknown;
-  connect(): unknown;
-  close(): unknown;
+  connect?(): unknown;
+  close?(): unknown;
+  disconnect?(): unknown;
 }
 
 export declare class Client {

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
+import { Client } from "../client-js/src/client.js";
 import { call, empty, eventually, metric, next, redisCli, startRedis, startServer } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
@@ -140,6 +141,29 @@ for (const transport of ["websocket", "xhr-polling"]) {
     assert.equal(await server.stop(), 0);
   });
 }
+
+test("SB.comet on a socket of 0.9.17", async (t) => {
+  const server = await startServer(t);
+  const io = require("sio-client-0.9");
+  io.transports = ["websocket"];
+  const socket = io.connect(server.url, { "force new connection": true, "reconnection delay": 20 });
+  const client = new Client(server.url);
+  t.after(() => client.close());
+  client.use(socket);
+  const heard = [];
+  client.comet("feed", (data) => heard.push(data));
+  const publish = (data) => redisCli(server.broker, "PUBLISH", "sb:feed", data);
+  await eventually("it listens", async () => (await publish("1")) === "1");
+  await eventually("it arrives", () => heard.length > 0);
+  assert.match(client.session.member, /^guest:/);
+  const gap = new Promise((resolve) => client.on("gap", resolve));
+  socket.socket.transport.websocket.close(); // and it comes back
+  assert.equal((await gap).channel, "feed");
+  await eventually("it listens again", async () => (await publish('"again"')) === "1");
+  await eventually("it arrives", () => heard.includes("again"));
+  client.close();
+  await empty(server);
+});
 
 test("PUBLISH answers with the number of clients, and of nodes", async (t) => {
   const io = clients["4.8.4"];

@@ -19,6 +19,13 @@ const events = ["connect", "disconnect", "gap", "error", "session"];
 // What the socket itself says. Other names that no channel may have are the server's to refuse.
 const reserved = /^(\$|__|((dis)?connect|(connect_)?error)$)/;
 
+/**
+ * What of a socket connects: in 0.9 another object, and there is no close().
+ *
+ * @param {any} socket
+ */
+const connectionOf = (socket) => socket.socket ?? socket;
+
 export class Client {
   /** @type {Session | null} what the server took us for last */
   session = null;
@@ -106,7 +113,10 @@ export class Client {
       this.#options = { ...this.#options, ...options };
       this.use(new Socket(this.#url, this.#options));
     }
-    this.#socket?.connect();
+    const connection = connectionOf(this.#socket);
+    if (!connection.connected) {
+      connection.connect();
+    }
   }
 
   /**
@@ -149,14 +159,15 @@ export class Client {
     };
     this.#socket = socket;
     this.#subscriptions.attach(socket);
-    if (socket.connected) {
+    if (connectionOf(socket).connected) {
       onConnect();
     }
   }
 
   /** Closes the connection. The callbacks stay, for connect(). */
   close() {
-    this.#socket?.close();
+    const socket = this.#socket;
+    (socket?.close ?? socket?.disconnect)?.call(socket);
   }
 
   /**
