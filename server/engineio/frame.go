@@ -44,9 +44,10 @@ func newFrame(op ws.OpCode, p []byte) Frame {
 	return Frame{buf: buf, head: uint8(len(buf) - len(p))}
 }
 
-// base64 is f for sessions that take no binary: the packet "b4" with base64
-// (PROTOCOL.md 3.1).
-func (f Frame) base64() Frame {
+// Base64 is f for sessions that take no binary: the packet "b4" with base64
+// (PROTOCOL.md 3.1). Sessions make it of what they are sent; who sends to many
+// makes it once.
+func (f Frame) Base64() Frame {
 	if !f.binary {
 		return f
 	}

@@ -14,7 +14,7 @@ var vectors = sync.Pool{New: func() any { return new([flushFrames][]byte) }}
 // has ended or is about to, Send does nothing.
 func (s *Session) Send(f Frame) {
 	if s.b64 {
-		f = f.base64()
+		f = f.Base64()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,7 +31,7 @@ func (s *Session) SendAll(frames []Frame) {
 	if s.b64 {
 		text := make([]Frame, len(frames))
 		for i, f := range frames {
-			text[i] = f.base64()
+			text[i] = f.Base64()
 		}
 		frames = text
 	}

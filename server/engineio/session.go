@@ -101,6 +101,10 @@ func (s *Session) ID() string { return s.id }
 // Version is the client's version of Engine.IO.
 func (s *Session) Version() packet.Version { return s.version }
 
+// TakesBinary reports whether binary messages reach the client as such, and not
+// in base64.
+func (s *Session) TakesBinary() bool { return !s.b64 }
+
 // Handshake is the request that the session began with.
 func (s *Session) Handshake() *Handshake { return s.handshake }
 

@@ -18,11 +18,11 @@ type Message struct {
 	attachments [][]byte      // constant
 	newOnly     bool          // constant; old clients keep the event's name for themselves
 
-	v4, v3, v1 dialect
+	v4, v3, v3Text, v1 dialect
 }
 
 // A dialect is the message as the clients of one Engine.IO version want it: a
-// text frame, and a binary one for each attachment.
+// text frame, and one for each attachment.
 type dialect struct {
 	once   sync.Once
 	frames []eio.Frame
@@ -60,16 +60,25 @@ func message(namespace, event string, id int64, data []byte, attachments [][]byt
 // sendTo sends the message to one client, if it may get it.
 func (m *Message) sendTo(s *eio.Session) {
 	d := &m.v4
-	switch s.Version() {
-	case epacket.V3:
-		d = &m.v3
-	case epacket.V1:
+	switch {
+	case s.Version() == epacket.V1:
 		d = &m.v1
+	case s.Version() == epacket.V3 && len(m.attachments) > 0 && !s.TakesBinary():
+		d = &m.v3Text
+	case s.Version() == epacket.V3:
+		d = &m.v3
 	}
 	if d != &m.v4 && m.newOnly {
 		return
 	}
-	d.once.Do(func() { d.frames = frames(s.Version(), m.packet, m.attachments) })
+	d.once.Do(func() {
+		d.frames = frames(s.Version(), m.packet, m.attachments)
+		if d == &m.v3Text {
+			for i, f := range d.frames {
+				d.frames[i] = f.Base64()
+			}
+		}
+	})
 	send(s, d.frames)
 }
 
