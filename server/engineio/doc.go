@@ -1,5 +1,7 @@
 // Package engineio is a live Engine.IO server, versions 3 and 4: sessions over
-// HTTP long-polling and WebSocket, and the upgrade from one to the other.
+// HTTP long-polling, JSONP and WebSocket, and the upgrade from one to the other.
+// Clients of Socket.IO 0.9, which is older than Engine.IO, have such sessions
+// too, in version 1 (PROTOCOL.md chapter 7).
 //
 // A [Server] is an [net/http.Handler] that opens a [Session] for each client
 // and tells the application by a [Receiver]. What is sent is a [Frame]: a
