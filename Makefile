@@ -44,6 +44,7 @@ test: setup go-test js-test ## all tests
 
 go-test:
 	go test -race -shuffle=on -timeout $(TESTTIME) ./...
+	STREAM_TEST_SOCKETS=epoll go test -race -shuffle=on -timeout $(TESTTIME) ./server/engineio
 	cd tests/gosocketio && go test -race -timeout $(TESTTIME) ./...
 
 js-test: all

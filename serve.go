@@ -45,6 +45,7 @@ type serve struct {
 	ClientQueue  size          `default:"1MiB" placeholder:"SIZE" help:"What may wait for one client before it is closed as slow."`
 	MaxChannels  int           `default:"128" help:"Channels that one client may hear."`
 	Linger       time.Duration `default:"60s" help:"How long a channel is listened to after its last client left."`
+	Sockets      string        `default:"epoll" enum:"epoll,goroutine" help:"The socket layer: epoll, on Linux, or goroutine."`
 	LogLevel     string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat    string        `default:"auto" enum:"auto,text,json" help:"text or json; auto is text on a terminal."`
 }
@@ -69,7 +70,7 @@ func (s *serve) Run(ctx context.Context) error {
 		Broker: broker, Log: log,
 		Path: s.Path, PingInterval: s.PingInterval, PingTimeout: s.PingTimeout,
 		MaxMessage: int(s.MaxMessage), MaxPublish: int(s.MaxPublish), ClientQueue: int(s.ClientQueue),
-		MaxChannels: s.MaxChannels, Linger: s.Linger,
+		MaxChannels: s.MaxChannels, Sockets: s.Sockets, Linger: s.Linger,
 		PublishKeys: s.PublishKey, OperatorKeys: s.OperatorKey, Origins: s.Origins,
 		JWTKey: []byte(s.JWTKey), GuestKey: []byte(s.GuestKey),
 		Version: buildVersion(), Redis: where,

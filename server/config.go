@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/server/engineio"
 )
 
 // Config is how a [Server] behaves. The zero value of a field means its
@@ -27,6 +28,7 @@ type Config struct {
 	MaxPublish   int           // bytes, of a message; 1 MiB
 	ClientQueue  int           // bytes that wait for one client; 1 MiB
 	MaxChannels  int           // that one client may hear; 128
+	Sockets      string        // engineio.SocketsEpoll, or engineio.SocketsGoroutine
 	Linger       time.Duration // that the broker listens on after the last client left; 0 is not at all
 
 	PublishKeys  []string // bearer keys of /api/publish; none: it is off
@@ -65,6 +67,7 @@ func (c Config) withDefaults() Config {
 	c.MaxPublish = cmp.Or(c.MaxPublish, 1<<20)
 	c.ClientQueue = cmp.Or(c.ClientQueue, 1<<20)
 	c.MaxChannels = cmp.Or(c.MaxChannels, 128)
+	c.Sockets = cmp.Or(c.Sockets, engineio.SocketsEpoll)
 	return c
 }
 
@@ -87,6 +90,8 @@ func (c Config) Validate() error {
 	check(c.MaxPublish >= 1<<10, "server: the largest publish must be at least 1 KiB, not %d bytes", c.MaxPublish)
 	check(c.ClientQueue >= 1<<10, "server: the queue of a client must be at least 1 KiB, not %d bytes", c.ClientQueue)
 	check(c.MaxChannels > 0, "server: channels per client %d must be above zero", c.MaxChannels)
+	check(c.Sockets == engineio.SocketsEpoll || c.Sockets == engineio.SocketsGoroutine,
+		"server: sockets %q must be %s or %s", c.Sockets, engineio.SocketsEpoll, engineio.SocketsGoroutine)
 	check(c.Linger >= 0, "server: linger %v must not be negative", c.Linger)
 	check(len(c.JWTKey) == 0 || len(c.JWTKey) >= 16, "server: the JWT key must have at least 16 bytes")
 	for _, origin := range c.Origins {

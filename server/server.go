@@ -66,6 +66,7 @@ func New(config Config) (*Server, error) {
 		PingTimeout:  config.PingTimeout,
 		MaxPayload:   config.MaxMessage,
 		QueueBytes:   config.ClientQueue,
+		Sockets:      config.Sockets, // no handler of this server waits
 		Transports: []transport.Transport{
 			&polling.Transport{CheckOrigin: checkedOrigin},
 			&websocket.Transport{CheckOrigin: checkedOrigin},

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,12 @@ type app struct {
 func newApp(t *testing.T, opts *Options) *app {
 	t.Helper()
 	a := &app{reasons: make(map[string]string)}
+	if sockets := os.Getenv("STREAM_TEST_SOCKETS"); sockets != "" { // the tests run over both
+		if opts == nil {
+			opts = &Options{}
+		}
+		opts.Sockets = sockets
+	}
 	a.Server = NewServer(opts, a.accept(t))
 	web := httptest.NewServer(a.Server)
 	a.url = web.URL + "/?"

@@ -25,6 +25,12 @@ const (
 	DefaultCompressThreshold = 1 << 10
 )
 
+// The values of Options.Sockets.
+const (
+	SocketsGoroutine = "goroutine"
+	SocketsEpoll     = "epoll"
+)
+
 // Options are what a [Server] is set up with. A field that is zero means the
 // default named at it.
 type Options struct {
@@ -41,6 +47,12 @@ type Options struct {
 	// CompressThreshold is from how many bytes on the answer to a poll is
 	// compressed, if the client takes that; 1 KiB. Negative means never.
 	CompressThreshold int
+
+	// Sockets is how WebSockets are waited for: SocketsGoroutine, the default, or
+	// SocketsEpoll, which takes a few goroutines for all of them, on Linux; other
+	// systems have goroutines in any case. With epoll, a Receiver that waits keeps
+	// other clients waiting.
+	Sockets string
 
 	RefuseV3  bool // no Engine.IO 3: only clients of Socket.IO 3 and 4 are let in
 	NoUpgrade bool // clients stay on the transport that they began with
@@ -120,6 +132,9 @@ func (o *Options) Validate() error {
 		if t == nil || t.Name() != polling && t.Name() != webSocket {
 			faults = append(faults, fmt.Errorf("engineio: Transports has %v: want polling or websocket", t))
 		}
+	}
+	if o.Sockets != "" && o.Sockets != SocketsGoroutine && o.Sockets != SocketsEpoll {
+		faults = append(faults, fmt.Errorf("engineio: Sockets is %q: want %s or %s", o.Sockets, SocketsGoroutine, SocketsEpoll))
 	}
 	if o.Cookie != nil {
 		if err := o.cookie("sid").Valid(); err != nil {

@@ -2,12 +2,15 @@ package engineio
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
+	"github.com/sb-stream/stream-server/server/reactor"
 )
 
 // A Receiver is told what one session brings. Its calls never overlap and none
@@ -31,6 +34,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[string]*Session // guarded by mu; sid → session
 	closed   bool                // guarded by mu; Shutdown was called
+	reactor  *reactor.Reactor    // guarded by mu; made when it is first needed
 	running  sync.WaitGroup      // sessions and sockets; added to under mu while not closed
 }
 
@@ -46,6 +50,35 @@ func NewServer(opts *Options, accept func(*Session) Receiver) *Server {
 		panic(err)
 	}
 	return &Server{opts: opts.withDefaults(), accept: accept, sessions: make(map[string]*Session)}
+}
+
+// own makes the socket that owns c from now on.
+func (s *Server) own(c net.Conn, h reactor.Handler) (reactor.Conn, error) {
+	if s.opts.Sockets != SocketsEpoll {
+		return reactor.New(c, h), nil
+	}
+	r, err := s.openReactor()
+	switch {
+	case err == nil:
+		return r.New(c, h), nil
+	case errors.Is(err, errors.ErrUnsupported):
+		return reactor.New(c, h), nil
+	default:
+		return nil, err
+	}
+}
+
+// openReactor is the reactor, made when it is first needed.
+func (s *Server) openReactor() (r *reactor.Reactor, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reactor == nil {
+		if r, err = reactor.NewReactor(); err != nil {
+			return nil, err
+		}
+		s.reactor = r
+	}
+	return s.reactor, nil
 }
 
 // Len is how many sessions there are.
@@ -80,9 +113,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
+		s.closeReactor()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// closeReactor ends the pollers, which have no sockets any more.
+func (s *Server) closeReactor() {
+	s.mu.Lock()
+	r := s.reactor
+	s.reactor = nil
+	s.mu.Unlock()
+	if r != nil {
+		r.Close()
 	}
 }
 

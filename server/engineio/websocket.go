@@ -88,7 +88,13 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, h reactor.Handle
 		return nil, nil
 	}
 	p, _ := rw.Peek(rw.Reader.Buffered()) // there are as many
-	return reactor.New(c, h), bytes.Clone(p)
+	early = bytes.Clone(p)
+	if conn, err = s.own(c, h); err != nil { // descriptors have run out
+		_ = c.Close()
+		s.running.Done()
+		return nil, nil
+	}
+	return conn, early
 }
 
 // dismiss accepts an upgrade of a request that is not for a WebSocket, and

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -76,14 +77,30 @@ func (r *recorder) Closed(err error) {
 	r.closed <- err
 }
 
-// pairs are the kinds of sockets that there are: one that writes at once, and
-// one that needs a goroutine for it.
-var pairs = []struct {
+// kinds are the sockets that there are: one that writes at once, one that needs
+// a goroutine for it, and one of a Reactor.
+var kinds = []struct {
 	name string
 	make func(t *testing.T) (server, client net.Conn)
+	open func(t *testing.T) func(net.Conn, Handler) Conn
 }{
-	{"tcp", tcpPair},
-	{"pipe", func(*testing.T) (server, client net.Conn) { return net.Pipe() }},
+	{"tcp", tcpPair, goroutines},
+	{"pipe", func(*testing.T) (server, client net.Conn) { return net.Pipe() }, goroutines},
+	{"epoll", tcpPair, epoll},
+}
+
+func goroutines(*testing.T) func(net.Conn, Handler) Conn { return New }
+
+func epoll(t *testing.T) func(net.Conn, Handler) Conn {
+	t.Helper()
+	r, err := NewReactor()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return New
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r.New
 }
 
 func tcpPair(t *testing.T) (server, client net.Conn) {

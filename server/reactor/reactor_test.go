@@ -22,11 +22,11 @@ func numbered(n int) []byte {
 }
 
 func TestReadInOrder(t *testing.T) {
-	for _, tt := range pairs {
+	for _, tt := range kinds {
 		t.Run(tt.name, func(t *testing.T) {
 			server, client := tt.make(t)
 			r := newRecorder(t)
-			conn := New(server, r)
+			conn := tt.open(t)(server, r)
 			want := numbered(200_000)
 			conn.Start(bytes.Clone(want[:100])) // read before it was ours
 			if _, err := client.Write(want[100:]); err != nil {
@@ -46,11 +46,11 @@ func TestReadInOrder(t *testing.T) {
 // TestWriteNeverWaits writes to a peer that does not read until Write is
 // refused, and then what is left each time Writable is called.
 func TestWriteNeverWaits(t *testing.T) {
-	for _, tt := range pairs {
+	for _, tt := range kinds {
 		t.Run(tt.name, func(t *testing.T) {
 			server, client := tt.make(t)
 			r := newRecorder(t)
-			conn := New(server, r)
+			conn := tt.open(t)(server, r)
 			conn.Start(nil)
 			want := numbered(12 << 20)
 			rest := want
@@ -86,11 +86,11 @@ func TestWriteNeverWaits(t *testing.T) {
 }
 
 func TestCloseFlushes(t *testing.T) {
-	for _, tt := range pairs {
+	for _, tt := range kinds {
 		t.Run(tt.name, func(t *testing.T) {
 			server, client := tt.make(t)
 			r := newRecorder(t)
-			conn := New(server, r)
+			conn := tt.open(t)(server, r)
 			conn.Start(nil)
 			want := numbered(12 << 20)
 			if !conn.Write(want[:len(want)-5]) {
@@ -113,9 +113,15 @@ func TestCloseFlushes(t *testing.T) {
 // TestCloseWithUnread checks that a peer gets the last words even if it sends
 // on: a socket that is closed with something unread resets the connection.
 func TestCloseWithUnread(t *testing.T) {
+	t.Run("tcp", func(t *testing.T) { closeWithUnread(t, New) })
+	t.Run("epoll", func(t *testing.T) { closeWithUnread(t, epoll(t)) })
+}
+
+func closeWithUnread(t *testing.T, open func(net.Conn, Handler) Conn) {
+	t.Helper()
 	server, client := tcpPair(t)
 	r := newRecorder(t)
-	conn := New(server, r)
+	conn := open(server, r)
 	conn.Start(nil)
 	conn.Close([]byte("last"))
 	wrote := make(chan struct{})
@@ -161,11 +167,11 @@ func TestCloseIsBounded(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	for _, tt := range pairs {
+	for _, tt := range kinds {
 		t.Run(tt.name, func(t *testing.T) {
 			server, client := tt.make(t)
 			r := newRecorder(t)
-			conn := New(server, r)
+			conn := tt.open(t)(server, r)
 			conn.Write(numbered(12 << 20)) // more than fits
 			conn.Abort()
 			conn.Abort()
@@ -177,7 +183,7 @@ func TestAbort(t *testing.T) {
 			if conn.Write([]byte("x")) {
 				t.Error("Write() after Abort = true, want false")
 			}
-			if _, err := io.Copy(io.Discard, client); tt.name == "tcp" && err == nil {
+			if _, err := io.Copy(io.Discard, client); tt.name != "pipe" && err == nil {
 				t.Error("peer saw an orderly end, want a reset")
 			}
 		})
@@ -188,12 +194,13 @@ func TestAbort(t *testing.T) {
 // The recorder checks that Closed comes once and last.
 func TestAllAtOnce(t *testing.T) {
 	data := numbered(1 << 16)
-	for _, tt := range pairs {
+	for _, tt := range kinds {
 		t.Run(tt.name, func(t *testing.T) {
+			open := tt.open(t)
 			for range 100 {
 				server, client := tt.make(t)
 				r := newRecorder(t)
-				conn := New(server, r)
+				conn := open(server, r)
 				conn.Start([]byte("early"))
 				var all sync.WaitGroup
 				all.Go(func() { _, _ = io.CopyN(io.Discard, client, rand.Int64N(1<<20)); client.Close() })
@@ -219,9 +226,15 @@ func TestAllAtOnce(t *testing.T) {
 }
 
 func TestWriteAllocatesNothing(t *testing.T) {
+	t.Run("tcp", func(t *testing.T) { writeAllocatesNothing(t, New) })
+	t.Run("epoll", func(t *testing.T) { writeAllocatesNothing(t, epoll(t)) })
+}
+
+func writeAllocatesNothing(t *testing.T, open func(net.Conn, Handler) Conn) {
+	t.Helper()
 	server, client := tcpPair(t)
 	r := newRecorder(t)
-	conn := New(server, r)
+	conn := open(server, r)
 	conn.Start(nil)
 	one := [][]byte{numbered(128)}
 	got := testing.AllocsPerRun(100, func() {
