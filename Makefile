@@ -30,6 +30,7 @@ fmt: setup ## format Go and JavaScript
 lint: setup ## everything that can be said without running it
 	go vet ./...
 	cd tests/gosocketio && go vet ./...
+	cd bench && go vet ./...
 	$(GOLANGCI) run
 	$(GOLANGCI) fmt --diff
 	test -z "$$(go fix -diff ./... 2>&1 | tee /dev/stderr)"
@@ -60,8 +61,9 @@ race: setup ## the Go tests 20 times
 fuzz: ## each fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## the benchmarks
+bench: all ## the benchmarks, and what a delivery costs beside a bare loop of sendto
 	go test -run '^$$' -bench . -benchmem ./...
+	cd bench && go run . --server ../stream-server $(BENCHFLAGS)
 
 run: ## the server, as `go run .`
 	go run .

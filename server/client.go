@@ -12,17 +12,16 @@ import (
 type client struct {
 	// Constant.
 	conn socketio.Conn
-	done chan struct{} // closed by leave
 
 	mu       sync.Mutex
 	member   Member              // guarded by mu
 	channels map[string]struct{} // guarded by mu; what it hears; nil once it has left
+	done     chan struct{}       // guarded by mu; closed by leave; nil while nobody waits
 }
 
 func newClient(conn socketio.Conn, member Member) *client {
 	return &client{
 		conn:     conn,
-		done:     make(chan struct{}),
 		member:   member,
 		channels: make(map[string]struct{}),
 	}
@@ -86,7 +85,22 @@ func (c *client) leave(all *channels.Channels) {
 		all.Unsubscribe(tag, c.ID())
 	}
 	c.channels = nil
-	close(c.done)
+	if c.done != nil {
+		close(c.done)
+	}
+}
+
+// gone is closed when the client has left.
+func (c *client) gone() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.channels == nil {
+			close(c.done)
+		}
+	}
+	return c.done
 }
 
 // who is the member that this session belongs to.

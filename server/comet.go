@@ -60,6 +60,7 @@ func (s *Server) connected(conn socketio.Conn) error {
 	c := conn.Context().(*client)
 	s.sessions.Add(c.ID(), c)
 	c.tellSession()
+	conn.ForgetHandshake() // its credentials have been read
 	return nil
 }
 
@@ -105,7 +106,7 @@ func (s *Server) ackWhenLive(c *client, e *socketio.Event, subscriptions map[str
 	for _, sub := range subscriptions {
 		select {
 		case <-sub.Live:
-		case <-c.done:
+		case <-c.gone():
 			return
 		case <-timeout.C:
 			e.Ack(subscribedTo(subscriptions))

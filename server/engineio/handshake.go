@@ -34,7 +34,7 @@ func newHandshake(r *http.Request) *Handshake {
 	}
 	return &Handshake{
 		URL:        *r.URL,
-		Header:     r.Header.Clone(),
+		Header:     r.Header, // net/http makes one for each request
 		RemoteAddr: addr(r.RemoteAddr),
 		LocalAddr:  local,
 		Secure:     r.TLS != nil,

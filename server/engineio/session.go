@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
@@ -31,12 +32,13 @@ const (
 // the Receiver.
 type Session struct {
 	// Constant after the handshake.
-	server    *Server
-	id        string
-	version   packet.Version
-	b64       bool      // takes no binary (PROTOCOL.md 3.1, 3.3)
-	jsonp     *callback // of what its polls are answered with, if by scripts
-	handshake *Handshake
+	server  *Server
+	id      string
+	version packet.Version
+	b64     bool      // takes no binary (PROTOCOL.md 3.1, 3.3)
+	jsonp   *callback // of what its polls are answered with, if by scripts
+
+	handshake atomic.Pointer[Handshake] // replaced by ForgetHandshake alone
 
 	receiver Receiver // owned by who has the turn
 
@@ -69,13 +71,14 @@ type Session struct {
 }
 
 func newSession(s *Server, v packet.Version, h *Handshake) *Session {
-	return &Session{
-		server:    s,
-		id:        s.opts.SessionIDGenerator.NewID(),
-		version:   v,
-		handshake: h,
-		turn:      true, // until begin: the receiver is not there yet
+	session := &Session{
+		server:  s,
+		id:      s.opts.SessionIDGenerator.NewID(),
+		version: v,
+		turn:    true, // until begin: the receiver is not there yet
 	}
+	session.handshake.Store(h)
+	return session
 }
 
 // begin tells the application of the session that r has begun, which is in the
@@ -106,19 +109,26 @@ func (s *Session) Version() packet.Version { return s.version }
 func (s *Session) TakesBinary() bool { return !s.b64 }
 
 // Handshake is the request that the session began with.
-func (s *Session) Handshake() *Handshake { return s.handshake }
+func (s *Session) Handshake() *Handshake { return s.handshake.Load() }
+
+// ForgetHandshake lets go of the URL and the header of the handshake, which
+// are most of what an idle session keeps. The addresses stay.
+func (s *Session) ForgetHandshake() {
+	h := s.Handshake()
+	s.handshake.Store(&Handshake{RemoteAddr: h.RemoteAddr, LocalAddr: h.LocalAddr, Secure: h.Secure, Time: h.Time})
+}
 
 // URL is that of the handshake.
-func (s *Session) URL() url.URL { return s.handshake.URL }
+func (s *Session) URL() url.URL { return s.Handshake().URL }
 
 // RemoteHeader is the header of the handshake. It must not be changed.
-func (s *Session) RemoteHeader() http.Header { return s.handshake.Header }
+func (s *Session) RemoteHeader() http.Header { return s.Handshake().Header }
 
 // RemoteAddr is where the handshake came from.
-func (s *Session) RemoteAddr() net.Addr { return s.handshake.RemoteAddr }
+func (s *Session) RemoteAddr() net.Addr { return s.Handshake().RemoteAddr }
 
 // LocalAddr is where the handshake arrived.
-func (s *Session) LocalAddr() net.Addr { return s.handshake.LocalAddr }
+func (s *Session) LocalAddr() net.Addr { return s.Handshake().LocalAddr }
 
 // Transport is the one in use: "polling" or "websocket".
 func (s *Session) Transport() string {

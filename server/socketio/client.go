@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -30,20 +29,20 @@ type client struct {
 	// Constant.
 	server  *Server
 	session *eio.Session
-	timeout *time.Timer // ends the session of a client that joins no namespace
 
 	// Owned by the calls of the session.
+	timeout     *time.Timer    // ends the session of a client that joins no namespace; nil once it has
 	partial     *packet.Packet // an event or ack that waits for attachments
 	attachments [][]byte
 	removed     map[string]struct{} // namespaces that the server has taken it out of
 
 	mu    sync.Mutex
-	conns map[string]*conn // guarded by mu; namespace → the client in it
+	conns []*conn // guarded by mu; one for each namespace that it is in, few
 }
 
 // accept is called for each new session.
 func (s *Server) accept(session *eio.Session) eio.Receiver {
-	c := &client{server: s, session: session, conns: make(map[string]*conn)}
+	c := &client{server: s, session: session}
 	c.timeout = time.AfterFunc(s.connectTimeout(), c.checkJoined)
 	if c.old() {
 		// Older clients are in "/" unasked (PROTOCOL.md 2.3, 5.4, 7.2).
@@ -149,20 +148,25 @@ func (c *client) packet(p packet.Packet) error {
 func (c *client) conn(name string) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.conns[name]
+	for _, conn := range c.conns {
+		if conn.namespace.name == name {
+			return conn
+		}
+	}
+	return nil
 }
 
 func (c *client) list() []*conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Collect(maps.Values(c.conns))
+	return slices.Clone(c.conns)
 }
 
 // leave takes the client out of one namespace, once.
 func (c *client) leave(conn *conn, reason string) {
 	c.mu.Lock()
-	if c.conns[conn.namespace.name] == conn {
-		delete(c.conns, conn.namespace.name)
+	if i := slices.Index(c.conns, conn); i >= 0 {
+		c.conns = slices.Delete(c.conns, i, i+1)
 	}
 	c.mu.Unlock()
 	conn.left.Store(true)
@@ -192,9 +196,16 @@ func (c *client) close() {
 	c.session.Close(reasonServerLeft)
 }
 
+func (c *client) stopTimeout() {
+	if c.timeout != nil {
+		c.timeout.Stop()
+		c.timeout = nil
+	}
+}
+
 // Closed is called once, after the last Message.
 func (c *client) Closed(reason string) {
-	c.timeout.Stop()
+	c.stopTimeout()
 	for _, conn := range c.list() {
 		c.guard(func() { c.leave(conn, reason) })
 	}

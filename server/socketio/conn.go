@@ -26,10 +26,12 @@ type Conn interface {
 	Namespace() string
 
 	// URL, RemoteHeader, RemoteAddr and LocalAddr are those of the handshake.
+	// ForgetHandshake lets go of the first two, for the sake of memory.
 	URL() url.URL
 	RemoteHeader() http.Header
 	RemoteAddr() net.Addr
 	LocalAddr() net.Addr
+	ForgetHandshake()
 
 	// Auth is what the client sent with CONNECT, a JSON object; nil for none.
 	// For clients of version 4 it is the query of the namespace's name.
@@ -114,6 +116,7 @@ func (c *conn) URL() url.URL              { return c.client.session.URL() }
 func (c *conn) RemoteHeader() http.Header { return c.client.session.RemoteHeader() }
 func (c *conn) RemoteAddr() net.Addr      { return c.client.session.RemoteAddr() }
 func (c *conn) LocalAddr() net.Addr       { return c.client.session.LocalAddr() }
+func (c *conn) ForgetHandshake()          { c.client.session.ForgetHandshake() }
 func (c *conn) Protocol() int             { return int(c.client.session.Version()) }
 func (c *conn) Transport() string         { return c.client.session.Transport() }
 

@@ -22,8 +22,8 @@ func (c *client) join(p packet.Packet) error {
 	if conn := c.conn(name); conn != nil && conn.left.Load() {
 		c.leave(conn, reasonServerLeft) // the client knows, and comes back
 	}
+	twice := c.conn(name) != nil
 	c.mu.Lock()
-	_, twice := c.conns[name]
 	full := len(c.conns)+len(c.removed) >= maxNamespaces
 	c.mu.Unlock()
 	if twice && c.old() && name == "/" {
@@ -52,10 +52,10 @@ func (c *client) connect(name string, auth json.RawMessage) {
 	}
 	delete(c.removed, name)
 	c.mu.Lock()
-	c.conns[name] = conn
+	c.conns = append(c.conns, conn)
 	c.mu.Unlock()
 	n.enter(conn)
-	c.timeout.Stop()
+	c.stopTimeout()
 
 	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
 	if !c.old() {
