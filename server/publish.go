@@ -95,6 +95,9 @@ func parsePublications(body []byte) ([]publication, *wireError) {
 			return bad("the body is no JSON of the form {channel, data}")
 		}
 	}
+	if len(list) == 0 {
+		return bad("there is nothing to publish")
+	}
 	total := 0
 	for i := range list {
 		p := &list[i]

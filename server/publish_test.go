@@ -29,7 +29,7 @@ func TestPublishByHTTP(t *testing.T) {
 		{"part of a key", "ke", `{"channel":"x","data":1}`, 401, `{"error":{"code":"forbidden"`},
 		{"no JSON", "key", `goal`, 400, `{"error":{"code":"bad_request"`},
 		{"empty", "key", ``, 400, `{"error":{"code":"bad_request"`},
-		{"an empty array", "key", `[]`, 200, `{"channels":{}}`},
+		{"an empty array", "key", `[]`, 400, `{"error":{"code":"bad_request"`},
 		{"no channel", "key", `{"data":1}`, 400, `{"error":{"code":"bad_request"`},
 		{"no data", "key", `{"channel":"x"}`, 400, `{"error":{"code":"bad_request"`},
 		{"bad channel", "key", `{"channel":"$gap","data":1}`, 400, `{"error":{"code":"bad_channel"`},
