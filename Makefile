@@ -57,6 +57,7 @@ matrix: setup ## the table of clients, into README.md
 
 race: setup ## the Go tests 20 times
 	go test -race -shuffle=on -count=20 -timeout 2h ./...
+	STREAM_TEST_SOCKETS=epoll go test -race -shuffle=on -count=20 -timeout 2h ./server/engineio
 
 fuzz: ## each fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)

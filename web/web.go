@@ -152,13 +152,15 @@ func (p *Publisher) Close() error {
 }
 
 // standard is the Publisher of [Stream].
-var standard = sync.OnceValues(func() (*Publisher, error) {
+var standard = sync.OnceValues(fromEnvironment)
+
+func fromEnvironment() (*Publisher, error) {
 	config := Config{URL: os.Getenv("SB_REDIS")}
 	if prefix, ok := os.LookupEnv("SB_REDIS_PREFIX"); ok {
 		config.Prefix = &prefix
 	}
 	return New(config)
-})
+}
 
 // Stream sends data, as JSON, to everybody who listens to channel, through the
 // Redis of the environment; see [Publisher.Stream].

@@ -207,6 +207,7 @@ func TestRedisReturns(t *testing.T) {
 // TestStandard runs the function of the package, whose Redis is read from the
 // environment once.
 func TestStandard(t *testing.T) {
+	standard = sync.OnceValues(fromEnvironment) // for when the test runs again
 	server := redistest.Start(t)
 	t.Setenv("SB_REDIS", server.URL())
 	t.Setenv("SB_REDIS_PREFIX", "live:")
