@@ -138,6 +138,11 @@ func TestEarlyAnswerIsToldOfTheGap(t *testing.T) {
 
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		// pass lets time of the bubble go by, and all happen that is due then.
+		pass := func(d time.Duration) {
+			<-time.After(d)
+			synctest.Wait()
+		}
 		broker := newFakeBroker()
 		cs := New(broker, time.Minute, encodeNothing)
 		c := &fakeClient{id: "c"}
@@ -147,24 +152,22 @@ func TestLinger(t *testing.T) {
 		if heard, lingering := cs.Len(); heard != 0 || lingering != 1 {
 			t.Fatalf("Len = %d, %d, want 0, 1", heard, lingering)
 		}
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		cs.Subscribe("b", c)
 		cs.Unsubscribe("b", "c")
 		if sub := cs.Subscribe("a", c); !isLive(sub) {
 			t.Error("a channel that lingers is not live for who comes back")
 		}
-		time.Sleep(45 * time.Second) // the first minute of "a" is over, but it is heard
+		pass(45 * time.Second) // the first minute of "a" is over, but it is heard
 		cs.Unsubscribe("a", "c")
 		if got := broker.listening(); !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("listening to %v, want [a b]", got)
 		}
-		time.Sleep(59 * time.Second)
-		synctest.Wait()
+		pass(59 * time.Second)
 		if got := broker.listening(); !slices.Equal(got, []string{"a"}) {
 			t.Errorf("listening to %v, want [a]", got)
 		}
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		if got := broker.listening(); len(got) != 0 {
 			t.Errorf("listening to %v after the linger, want nothing", got)
 		}

@@ -9,13 +9,17 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf16"
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"github.com/sb-stream/stream-server/server/engineio"
 )
 
 // A client sends packets and returns what comes, both separated by spaces.
@@ -87,11 +91,18 @@ func payload(version, packets string) string {
 type poller struct {
 	t            *testing.T
 	url, version string
+	session      interface{ Writable() bool }
 }
+
+// sessions are those of all servers here, by their id.
+var sessions sync.Map
+
+// remember is an engineio.ConnInitorFunc.
+func remember(_ *http.Request, c engineio.Conn) { sessions.Store(c.ID(), c) }
 
 func openPolling(t *testing.T, url, version string) client {
 	t.Helper()
-	p := &poller{t, url + "?transport=polling&b64=1&EIO=" + version, version}
+	p := &poller{t: t, url: url + "?transport=polling&b64=1&EIO=" + version, version: version}
 	body := get(t, p.url)
 	packet := body
 	if version == "3" {
@@ -103,7 +114,10 @@ func openPolling(t *testing.T, url, version string) client {
 	if !hello.MatchString(packet) || !strings.Contains(packet, `"upgrades":["websocket"]`) {
 		t.Fatalf("handshake %q", body)
 	}
-	p.url += "&sid=" + sidPattern.FindStringSubmatch(body)[1]
+	sid := sidPattern.FindStringSubmatch(body)[1]
+	p.url += "&sid=" + sid
+	session, _ := sessions.Load(sid)
+	p.session = session.(interface{ Writable() bool })
 	return p
 }
 
@@ -114,7 +128,9 @@ func (p *poller) exchange(send, want string) string {
 	polled := make(chan string, 1)
 	go func() { polled <- get(p.t, p.url) }()
 	if send != "" {
-		time.Sleep(2 * time.Millisecond) // the poll is most often there first
+		for len(polled) == 0 && !p.session.Writable() {
+			runtime.Gosched() // until the poll waits
+		}
 		resp, err := http.Post(p.url, "text/plain;charset=UTF-8", strings.NewReader(payload(p.version, send)))
 		if err != nil {
 			p.t.Fatal(err)

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 func newServer(t *testing.T, mode string, opts engineio.Options) string {
 	t.Helper()
 	opts.MaxPayload = 1_000_000
+	opts.ConnInitor = remember
 	var handler http.Handler
 	var stop func() error
 	if mode == "engine" {

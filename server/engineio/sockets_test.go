@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -198,8 +199,10 @@ func (s *stamper) Message(data []byte, _ bool) {
 			case <-s.ended:
 				return
 			default:
-				s.session.Send(frame)
-				time.Sleep(50 * time.Microsecond)
+				if s.session.Writable() {
+					s.session.Send(frame)
+				}
+				runtime.Gosched()
 			}
 		}
 	}()

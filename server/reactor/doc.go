@@ -4,15 +4,17 @@
 // A [Conn] takes what is to be written and never waits; a [Handler] is told
 // what arrived, when there is room again, and once that the socket is gone.
 // That seam is all the layers above see, so that how sockets are waited for
-// can change under them. Here each socket has one goroutine that reads, and
-// another only while there are bytes that the kernel did not take at once
-// (DESIGN.md section 5).
+// can change under them (DESIGN.md section 5). There are two ways: the sockets of
+// a [Reactor] are waited for by a few goroutines, on epoll; those of [New] have
+// one goroutine each that reads, and another only while there are bytes that
+// the kernel did not take at once.
 //
 // # Concurrency
 //
 // The methods of a Conn may be called from any goroutine, the Handler's own
 // calls and locks of its owner included: they never wait and never call the
-// Handler. The lock of a Conn is a leaf. Read calls do not overlap each other,
+// Handler. Locks here are below those of callers; that of a Conn is taken before
+// its poller's. Read calls do not overlap each other,
 // nor do Writable calls; a Read and a Writable may run at once. Closed is the
 // last call of all.
 package reactor
