@@ -114,7 +114,7 @@ func (s *Session) cutLocked() {
 func (s *Session) endedLocked() {
 	s.state = stateClosed
 	s.takeQueueLocked()
-	s.timer.Stop()
+	s.server.wheel.Stop(s)
 	s.dropProbeLocked()
 	s.server.stats.closed(s.version, s.transportLocked())
 	go s.finish() // ends when the receiver has been told

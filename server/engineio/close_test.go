@@ -227,7 +227,7 @@ func TestSendAfterEnd(t *testing.T) {
 	c.want("close 1000", "end")
 	a.reason(t, s)
 	s.Send(TextFrame(packet.V4, []byte("x")))
-	s.SendAll([]Frame{TextFrame(packet.V4, []byte("x"))})
+	s.SendAll(NewBundle("", TextFrame(packet.V4, []byte("x"))))
 	s.Close("again")
 	if s.Writable() {
 		t.Error("Writable() of an ended session = true, want false")

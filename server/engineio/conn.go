@@ -33,17 +33,3 @@ func (c newConn) Close() error {
 	c.Session.Close(ReasonForcedClose)
 	return nil
 }
-
-// Context is what SetContext kept, for the application's own use.
-func (s *Session) Context() any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.context
-}
-
-// SetContext keeps a value with the session.
-func (s *Session) SetContext(v any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.context = v
-}

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/base64"
+	"slices"
 
 	"github.com/gobwas/ws"
 
@@ -16,6 +17,52 @@ type Frame struct {
 	head   uint8 // where the packet begins in buf
 	typed  uint8 // bytes of the packet before the data of a binary message
 	binary bool
+	latest string // that of its bundle
+}
+
+// A Bundle is messages that are sent as one unit, encoded once and shared by
+// every session that sends them. It is constant.
+type Bundle struct {
+	frames []Frame
+	wire   []byte // all of them, as one buffer: what a WebSocket sends
+	latest string
+}
+
+// NewBundle makes a Bundle of at least one message. If latest is not empty, a
+// client that is behind gets no more than the newest of the messages in the
+// bundles of that name: those still waiting for it are dropped.
+func NewBundle(latest string, list ...Frame) *Bundle {
+	b := &Bundle{frames: list, latest: latest}
+	for i := range list {
+		list[i].latest = latest
+	}
+	if len(list) == 1 {
+		b.wire = list[0].buf
+		return b
+	}
+	size := 0
+	for _, f := range list {
+		size += len(f.buf)
+	}
+	b.wire = make([]byte, 0, size)
+	for i, f := range list {
+		from := len(b.wire)
+		b.wire = append(b.wire, f.buf...)
+		list[i].buf = b.wire[from:len(b.wire):len(b.wire)]
+	}
+	return b
+}
+
+// base64 is b for sessions that take no binary.
+func (b *Bundle) base64() *Bundle {
+	if !slices.ContainsFunc(b.frames, func(f Frame) bool { return f.binary }) {
+		return b
+	}
+	list := make([]Frame, len(b.frames))
+	for i, f := range b.frames {
+		list[i] = f.Base64()
+	}
+	return NewBundle(b.latest, list...)
 }
 
 // TextFrame is the message data, which is UTF-8 and has no packet type yet.

@@ -3,6 +3,7 @@ package engineio
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -18,12 +19,15 @@ type message struct {
 }
 
 // frames turns the bytes of a client into messages (RFC 6455), however they are
-// cut. It holds what it has of a message that is not whole yet, and nothing
-// between messages. Lengths are checked against limit when a header is whole,
-// and what is held grows only with what arrived.
+// cut. Lengths are checked against limit when a header is whole, and what is
+// held grows only with what arrived.
 type frames struct {
-	limit int // bytes of a message
+	limit   int      // bytes of a message
+	partial *partial // of a message that is not whole yet; nil between messages
+}
 
+// A partial is what there is of a message that is not whole.
+type partial struct {
 	head    [ws.MaxHeaderSize]byte
 	headLen int       // bytes in head, while a header is not whole
 	inside  bool      // header is that of a frame whose payload is not whole
@@ -36,14 +40,36 @@ type frames struct {
 	data      []byte    // of the message so far
 }
 
+// partials are for messages that are being read: most are whole at once, and
+// hold one no longer than that takes.
+var partials = sync.Pool{New: func() any { return new(partial) }}
+
 // next takes the first message off p, whose bytes it changes, and returns what
 // comes after it. No message means that all of p was taken. The data is valid
 // until p changes. A fault is the status to close with: after it, there is
 // nothing more to be read.
 func (f *frames) next(p []byte) (m message, rest []byte, fault ws.StatusCode) {
+	if len(p) == 0 {
+		return message{}, nil, 0
+	}
+	if f.partial == nil {
+		f.partial = partials.Get().(*partial)
+	}
+	m, rest, fault = f.partial.next(p, f.limit)
+	if f.partial.idle() {
+		partials.Put(f.partial)
+		f.partial = nil
+	}
+	return m, rest, fault
+}
+
+// idle reports whether p holds nothing.
+func (f *partial) idle() bool { return f.headLen == 0 && !f.inside && f.fragments == 0 }
+
+func (f *partial) next(p []byte, limit int) (m message, rest []byte, fault ws.StatusCode) {
 	for {
 		if !f.inside {
-			if p, fault = f.readHeader(p); fault != 0 || !f.inside {
+			if p, fault = f.readHeader(p, limit); fault != 0 || !f.inside {
 				return message{}, nil, fault
 			}
 		}
@@ -91,7 +117,7 @@ func collect(held *[]byte, part []byte, whole bool) []byte {
 
 // readHeader takes what there is of a header off p. When it is whole, the frame
 // is one that may come now.
-func (f *frames) readHeader(p []byte) (rest []byte, fault ws.StatusCode) {
+func (f *partial) readHeader(p []byte, limit int) (rest []byte, fault ws.StatusCode) {
 	for f.headLen < f.headSize() {
 		n := copy(f.head[f.headLen:f.headSize()], p)
 		if n == 0 {
@@ -111,7 +137,7 @@ func (f *frames) readHeader(p []byte) (rest []byte, fault ws.StatusCode) {
 	case h.OpCode.IsControl():
 	case f.fragments == maxFragments:
 		return nil, ws.StatusPolicyViolation
-	case h.Length > int64(f.limit-len(f.data)):
+	case h.Length > int64(limit-len(f.data)):
 		return nil, ws.StatusMessageTooBig
 	default:
 		if f.fragments == 0 {
@@ -132,7 +158,7 @@ const (
 )
 
 // headSize is the size of the header, as far as is known.
-func (f *frames) headSize() int {
+func (f *partial) headSize() int {
 	if f.headLen < ws.MinHeaderSize {
 		return ws.MinHeaderSize
 	}
@@ -150,7 +176,7 @@ func (f *frames) headSize() int {
 }
 
 // parseHead is the whole header in head. Its Length is -1 if it is none.
-func (f *frames) parseHead() ws.Header {
+func (f *partial) parseHead() ws.Header {
 	h := ws.Header{
 		Fin:    f.head[0]&0x80 != 0,
 		Rsv:    f.head[0] >> 4 & 0x7,

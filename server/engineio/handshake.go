@@ -64,8 +64,11 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 		return
 	}
 	session := newSession(s, version, newHandshake(r))
-	session.jsonp = callbackOf(q)
-	session.b64 = version == packet.V3 && (q.Get("b64") != "" || session.jsonp != nil)
+	jsonp := callbackOf(q)
+	session.b64 = version == packet.V3 && (q.Get("b64") != "" || jsonp != nil)
+	if transport == polling {
+		session.polls(jsonp)
+	}
 	if session.id == "" || s.lookup(session.id) != nil {
 		s.refuse(w, r, errBadRequest)
 		return

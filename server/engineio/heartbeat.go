@@ -16,9 +16,7 @@ import (
 func (s *Session) startHeartbeat() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.quietLocked()
-	s.due = time.Now().Add(d)
-	s.timer = time.AfterFunc(d, s.tick)
+	s.scheduleLocked(s.quietLocked())
 }
 
 // quietLocked is how long nothing has to happen after a sign of life.
@@ -37,18 +35,15 @@ func (s *Session) heardLocked() {
 }
 
 // scheduleLocked makes tick act in d, and not before.
-func (s *Session) scheduleLocked(d time.Duration) {
-	s.due = time.Now().Add(d)
-	s.timer.Reset(d)
-}
+func (s *Session) scheduleLocked(d time.Duration) { s.server.wheel.Set(s, d) }
 
-// tick is called by the timer, and by a timer that was on its way when it was
-// set anew: then it is not due.
+// tick is called by the wheel, also if the session was scheduled anew when its
+// time had just come: then it is not due.
 func (s *Session) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.state == stateClosed || time.Now().Before(s.due):
+	case s.state == stateClosed || s.server.wheel.Waits(s):
 	case s.state == stateClosing:
 		s.endLocked(s.reason, closeFrame)
 	case s.version == packet.V4 && !s.awaiting:

@@ -126,6 +126,7 @@ func (s *Server) serveLegacyHandshake(w http.ResponseWriter, r *http.Request, q 
 		return
 	}
 	session := newSession(s, packet.V1, newHandshake(r))
+	session.polls(nil)
 	if session.id == "" || s.lookup(session.id) != nil || !s.add(session, polling) {
 		s.refuse(w, r, errBadRequest)
 		return
@@ -176,7 +177,8 @@ func (s *Session) serveAttach(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.state == stateOpen {
-		s.ws, k.live = k, true
+		s.useLocked(k)
+		k.live = true
 		s.server.stats.closed(s.version, polling)
 		s.server.stats.opened(s.version, webSocket)
 		s.heardLocked()

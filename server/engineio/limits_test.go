@@ -189,7 +189,7 @@ func TestQueueLimits(t *testing.T) {
 				if len(unit) == 1 {
 					s.Send(unit[0])
 				} else {
-					s.SendAll(unit)
+					s.SendAll(NewBundle("", unit...))
 				}
 				want += len(unit)
 			}

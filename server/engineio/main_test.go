@@ -141,7 +141,7 @@ func (e *echo) Message(data []byte, binary bool) {
 	case string(data) == "close":
 		e.session.Close("closed")
 	case string(data) == "unit":
-		e.session.SendAll([]Frame{TextFrame(v, []byte("51-[]")), BinaryFrame(v, []byte{1, 2, 3, 4})})
+		e.session.SendAll(NewBundle("", TextFrame(v, []byte("51-[]")), BinaryFrame(v, []byte{1, 2, 3, 4})))
 	default:
 		e.session.Send(TextFrame(v, data))
 	}

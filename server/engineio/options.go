@@ -22,6 +22,8 @@ const (
 	DefaultQueueBytes     = 1 << 20
 	DefaultQueueMessages  = 1000
 
+	DefaultTotalQueueBytes = 256 << 20
+
 	DefaultCompressThreshold = 1 << 10
 )
 
@@ -43,6 +45,11 @@ type Options struct {
 	MaxPackets    int // in one POST; 1,000
 	QueueBytes    int // that may wait for one client, who is closed as slow over it; 1 MiB
 	QueueMessages int // likewise; 1,000
+
+	// TotalQueueBytes may wait for all clients together; 256 MiB. Over it, whoever
+	// has something waiting and is sent more is closed as slow. A message that
+	// waits for many clients, who share one copy of it, counts for each.
+	TotalQueueBytes int
 
 	// CompressThreshold is from how many bytes on the answer to a poll is
 	// compressed, if the client takes that; 1 KiB. Negative means never.
@@ -123,6 +130,7 @@ func (o *Options) Validate() error {
 		{"MaxPackets", o.MaxPackets},
 		{"QueueBytes", o.QueueBytes},
 		{"QueueMessages", o.QueueMessages},
+		{"TotalQueueBytes", o.TotalQueueBytes},
 	} {
 		if f.value < 0 {
 			faults = append(faults, fmt.Errorf("engineio: %s is %d: want more than 0", f.name, f.value))
@@ -154,6 +162,7 @@ func (o Options) withDefaults() Options {
 	set(&o.MaxPackets, DefaultMaxPackets)
 	set(&o.QueueBytes, DefaultQueueBytes)
 	set(&o.QueueMessages, DefaultQueueMessages)
+	set(&o.TotalQueueBytes, DefaultTotalQueueBytes)
 	set(&o.CompressThreshold, DefaultCompressThreshold)
 	if o.SessionIDGenerator == nil {
 		o.SessionIDGenerator = randomID{}

@@ -180,7 +180,7 @@ func TestUnitsStayWhole(t *testing.T) {
 			for n := range units {
 				head := TextFrame(packet.V4, fmt.Appendf(nil, "%d.%d head", i, n))
 				tail := TextFrame(packet.V4, fmt.Appendf(nil, "%d.%d tail", i, n))
-				s.SendAll([]Frame{head, tail})
+				s.SendAll(NewBundle("", head, tail))
 			}
 		})
 	}

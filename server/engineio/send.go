@@ -21,41 +21,76 @@ func (s *Session) Send(f Frame) {
 	if s.state != stateOpen || !s.roomLocked(len(f.buf), 1) {
 		return
 	}
-	s.server.stats.sent(len(f.buf))
+	s.server.stats.sent(s, 1, len(f.buf))
 	s.pushLocked(f)
 }
 
-// SendAll sends messages as one unit: no other message comes between them. They
-// are measured together.
-func (s *Session) SendAll(frames []Frame) {
+// SendAll sends the messages of a bundle as one unit: no other message comes
+// between them. They are measured together. It is the fifth hop of a message,
+// and allocates nothing for a client that keeps up.
+func (s *Session) SendAll(b *Bundle) {
 	if s.b64 {
-		text := make([]Frame, len(frames))
-		for i, f := range frames {
-			text[i] = f.Base64()
-		}
-		frames = text
+		b = b.base64()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state != stateOpen:
+	case s.out != nil && len(s.queue) == 0 && s.out.Write(b.wire):
+		s.server.stats.sent(s, len(b.frames), len(b.wire))
+	default:
+		s.queueAllLocked(b)
+	}
+}
+
+// queueAllLocked is SendAll to a client that does not take the bundle at once.
+func (s *Session) queueAllLocked(b *Bundle) {
+	frames := b.frames
+	if b.latest != "" {
+		s.dropLocked(b.latest)
+		frames = frames[len(frames)-1:]
 	}
 	size := 0
 	for _, f := range frames {
 		size += len(f.buf)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != stateOpen || !s.roomLocked(size, len(frames)) {
+	if !s.roomLocked(size, len(frames)) {
 		return
 	}
+	s.server.stats.sent(s, len(frames), size)
 	for _, f := range frames {
-		s.server.stats.sent(len(f.buf))
 		s.queueLocked(f)
 	}
-	s.flushLocked()
+	if s.ws == nil {
+		s.answerLocked()
+	}
+}
+
+// dropLocked takes the messages of this name off the queue: a newer one
+// follows.
+func (s *Session) dropLocked(latest string) {
+	kept := s.queue[:0]
+	for _, f := range s.queue {
+		if f.latest == latest {
+			s.countLocked(-len(f.buf))
+			s.server.stats.replaced.Add(1)
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	clear(s.queue[len(kept):])
+	s.queue = kept
 }
 
 // roomLocked reports whether so much more may wait for the client, who is
 // closed if not.
 func (s *Session) roomLocked(size, messages int) bool {
 	opts := &s.server.opts
-	if len(s.queue) == 0 || s.queued+size <= opts.QueueBytes && len(s.queue)+messages <= opts.QueueMessages {
+	switch {
+	case len(s.queue) == 0:
+		return true
+	case s.queued+size <= opts.QueueBytes && len(s.queue)+messages <= opts.QueueMessages &&
+		s.server.stats.queued.Load()+int64(size) <= int64(opts.TotalQueueBytes):
 		return true
 	}
 	s.server.stats.slow.Add(1)
@@ -65,7 +100,7 @@ func (s *Session) roomLocked(size, messages int) bool {
 
 // pushLocked sends f at once if nothing is before it, or queues it.
 func (s *Session) pushLocked(f Frame) {
-	if s.ws != nil && len(s.queue) == 0 && s.ws.writeLocked(f) {
+	if s.out != nil && len(s.queue) == 0 && s.out.Write(f.buf) {
 		return
 	}
 	s.queueLocked(f)
@@ -76,7 +111,13 @@ func (s *Session) pushLocked(f Frame) {
 
 func (s *Session) queueLocked(f Frame) {
 	s.queue = append(s.queue, f)
-	s.queued += len(f.buf)
+	s.countLocked(len(f.buf))
+}
+
+// countLocked counts bytes into the queue, or out of it.
+func (s *Session) countLocked(size int) {
+	s.queued += size
+	s.server.stats.queued.Add(int64(size))
 }
 
 // flushLocked gives the transport what is queued, if it takes it now.
@@ -93,7 +134,7 @@ func (s *Session) flushLocked() {
 			list[i] = f.buf
 			size += len(f.buf)
 		}
-		taken := s.ws.conn.Write(list[:n]...)
+		taken := s.out.WriteAll(list[:n]...)
 		clear(list[:n])
 		vectors.Put(list)
 		if !taken {
@@ -101,7 +142,7 @@ func (s *Session) flushLocked() {
 		}
 		clear(s.queue[:n])
 		s.queue = s.queue[n:]
-		s.queued -= size
+		s.countLocked(-size)
 	}
 	s.queue = nil
 }
@@ -109,7 +150,8 @@ func (s *Session) flushLocked() {
 // takeQueueLocked empties the queue.
 func (s *Session) takeQueueLocked() []Frame {
 	frames := s.queue
-	s.queue, s.queued = nil, 0
+	s.queue = nil
+	s.countLocked(-s.queued)
 	return frames
 }
 
@@ -122,7 +164,7 @@ func (s *Session) Writable() bool {
 	case s.state != stateOpen || len(s.queue) > 0:
 		return false
 	case s.ws != nil:
-		return !s.ws.conn.Busy()
+		return !s.out.Busy()
 	default:
 		return s.poll != nil && s.answering == nil
 	}

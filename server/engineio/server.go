@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sb-stream/stream-server/internal/deadline"
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 	"github.com/sb-stream/stream-server/server/reactor"
 )
@@ -30,6 +31,7 @@ type Server struct {
 	opts   Options
 	accept func(*Session) Receiver
 	stats  counters
+	wheel  *deadline.Wheel[*Session] // of heartbeats; calls Session.tick
 
 	mu       sync.Mutex
 	sessions map[string]*Session // guarded by mu; sid → session
@@ -49,7 +51,12 @@ func NewServer(opts *Options, accept func(*Session) Receiver) *Server {
 	if err := opts.Validate(); err != nil {
 		panic(err)
 	}
-	return &Server{opts: opts.withDefaults(), accept: accept, sessions: make(map[string]*Session)}
+	return &Server{
+		opts:     opts.withDefaults(),
+		accept:   accept,
+		wheel:    deadline.NewWheel((*Session).tick),
+		sessions: make(map[string]*Session),
+	}
 }
 
 // own makes the socket that owns c from now on.
@@ -149,7 +156,7 @@ func (s *Server) add(session *Session, transport string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.sessions[session.id] != nil {
-		session.timer.Stop()
+		s.wheel.Stop(session)
 		return false
 	}
 	s.sessions[session.id] = session

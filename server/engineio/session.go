@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"sync/atomic"
-	"time"
 
+	"github.com/sb-stream/stream-server/internal/deadline"
 	"github.com/sb-stream/stream-server/server/engineio/packet"
+	"github.com/sb-stream/stream-server/server/reactor"
 )
 
 // The transports, as in the query and in Session.Transport.
@@ -30,56 +30,81 @@ const (
 //
 // All methods may be called from any goroutine; they never wait and never call
 // the Receiver.
+//
+// There may be a million of them, idle: what is not needed by all of them is
+// behind a pointer.
 type Session struct {
 	// Constant after the handshake.
 	server  *Server
 	id      string
+	remote  string // address of the client
 	version packet.Version
-	b64     bool      // takes no binary (PROTOCOL.md 3.1, 3.3)
-	jsonp   *callback // of what its polls are answered with, if by scripts
-
-	handshake atomic.Pointer[Handshake] // replaced by ForgetHandshake alone
+	b64     bool // takes no binary (PROTOCOL.md 3.1, 3.3)
 
 	receiver Receiver // owned by who has the turn
 
-	mu     sync.Mutex
-	state  state  // guarded by mu
-	reason string // guarded by mu; why it ends, once it does
+	spot deadline.Spot[*Session] // of Server.wheel: heartbeats, and the end of stateClosing
+
+	mu       sync.Mutex
+	state    state      // guarded by mu
+	awaiting bool       // guarded by mu; a ping of ours has no answer yet
+	turn     bool       // guarded by mu; somebody calls the receiver
+	begun    *beginning // guarded by mu; nil once nobody needs it
+	reason   string     // guarded by mu; why it ends, once it does
 
 	queue  []Frame // guarded by mu; what no transport has taken yet
 	queued int     // guarded by mu; bytes in queue
 
-	context any // guarded by mu; the application's
-
-	turn  bool          // guarded by mu; somebody calls the receiver
 	turns chan struct{} // guarded by mu; closed when the turn is free; nil if nobody waits
 
-	timer    *time.Timer // guarded by mu; calls tick: heartbeats, and the end of stateClosing
-	due      time.Time   // guarded by mu; when tick has something to do
-	awaiting bool        // guarded by mu; a ping of ours has no answer yet
-
-	// Polling, while ws is nil.
-	poll      *poll // guarded by mu; a GET without an answer
-	answering *poll // guarded by mu; a GET whose answer is being written
-	post      *post // guarded by mu; a POST under way
-	corked    bool  // guarded by mu; a POST is processed: its poll waits for the whole
-
-	ws        *socket // guarded by mu; the transport, if it is a WebSocket
-	upgrading bool    // guarded by mu; somebody tries to upgrade
-	probe     *socket // guarded by mu; its WebSocket, not the transport yet
-	probed    bool    // guarded by mu; probe was answered: the client is about to finish
+	ws           *socket      // guarded by mu; the transport, if it is a WebSocket
+	out          reactor.Conn // guarded by mu; that of ws
+	*longPolling              // constant; what it points to is guarded by mu
 }
+
+// A beginning is what a session keeps of its handshake, and for the application.
+type beginning struct {
+	handshake *Handshake
+	context   any
+}
+
+// longPolling is what a session has while it polls and, while it upgrades, of
+// the WebSocket that is not the transport yet.
+type longPolling struct {
+	jsonp     *callback // constant; of what polls are answered with, if by scripts
+	poll      *poll     // a GET without an answer
+	answering *poll     // a GET whose answer is being written
+	post      *post     // a POST under way
+	probe     *socket   // of the upgrade
+	corked    bool      // a POST is processed: its poll waits for the whole
+	upgrading bool      // somebody tries to upgrade
+	probed    bool      // probe was answered: the client is about to finish
+}
+
+// neverPolled is the longPolling of all sessions that begin on a WebSocket.
+// Nothing writes to it.
+var neverPolled = &longPolling{}
 
 func newSession(s *Server, v packet.Version, h *Handshake) *Session {
-	session := &Session{
-		server:  s,
-		id:      s.opts.SessionIDGenerator.NewID(),
-		version: v,
-		turn:    true, // until begin: the receiver is not there yet
+	return &Session{
+		server:      s,
+		id:          s.opts.SessionIDGenerator.NewID(),
+		remote:      h.RemoteAddr.String(),
+		version:     v,
+		turn:        true, // until begin: the receiver is not there yet
+		begun:       &beginning{handshake: h},
+		longPolling: neverPolled,
 	}
-	session.handshake.Store(h)
-	return session
 }
+
+// polls makes a new session one that may poll.
+func (s *Session) polls(jsonp *callback) { s.longPolling = &longPolling{jsonp: jsonp} }
+
+// Spot is the session's place on the wheel.
+func (s *Session) Spot() *deadline.Spot[*Session] { return &s.spot }
+
+// useLocked makes k the transport.
+func (s *Session) useLocked(k *socket) { s.ws, s.out = k, k.conn }
 
 // begin tells the application of the session that r has begun, which is in the
 // table, and lets its packets come.
@@ -108,14 +133,47 @@ func (s *Session) Version() packet.Version { return s.version }
 // in base64.
 func (s *Session) TakesBinary() bool { return !s.b64 }
 
-// Handshake is the request that the session began with.
-func (s *Session) Handshake() *Handshake { return s.handshake.Load() }
+// Handshake is the request that the session began with. After ForgetHandshake
+// it is RemoteAddr alone.
+func (s *Session) Handshake() *Handshake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun == nil || s.begun.handshake == nil {
+		return &Handshake{RemoteAddr: addr(s.remote)}
+	}
+	return s.begun.handshake
+}
 
-// ForgetHandshake lets go of the URL and the header of the handshake, which
-// are most of what an idle session keeps. The addresses stay.
+// ForgetHandshake lets go of all but the client's address, for the sake of
+// memory: the header is more than all else that an idle session keeps.
 func (s *Session) ForgetHandshake() {
-	h := s.Handshake()
-	s.handshake.Store(&Handshake{RemoteAddr: h.RemoteAddr, LocalAddr: h.LocalAddr, Secure: h.Secure, Time: h.Time})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun == nil || s.begun.context == nil {
+		s.begun = nil
+		return
+	}
+	s.begun = &beginning{context: s.begun.context}
+}
+
+// Context is what SetContext kept, for the application's own use.
+func (s *Session) Context() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun == nil {
+		return nil
+	}
+	return s.begun.context
+}
+
+// SetContext keeps a value with the session.
+func (s *Session) SetContext(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun == nil {
+		s.begun = &beginning{}
+	}
+	s.begun.context = v
 }
 
 // URL is that of the handshake.
@@ -125,9 +183,9 @@ func (s *Session) URL() url.URL { return s.Handshake().URL }
 func (s *Session) RemoteHeader() http.Header { return s.Handshake().Header }
 
 // RemoteAddr is where the handshake came from.
-func (s *Session) RemoteAddr() net.Addr { return s.Handshake().RemoteAddr }
+func (s *Session) RemoteAddr() net.Addr { return addr(s.remote) }
 
-// LocalAddr is where the handshake arrived.
+// LocalAddr is where the handshake arrived; nil after ForgetHandshake.
 func (s *Session) LocalAddr() net.Addr { return s.Handshake().LocalAddr }
 
 // Transport is the one in use: "polling" or "websocket".

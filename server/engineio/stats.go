@@ -11,6 +11,8 @@ type Stats struct {
 	Sessions   map[SessionKind]int
 	Upgrades   uint64 // that were finished
 	SlowClosed uint64 // sessions closed because too much waited for them
+	Replaced   uint64 // messages that a newer one took the place of, for clients behind
+	Queued     int64  // bytes that wait for clients now
 
 	MessagesIn, BytesIn   uint64 // packets of clients, and their data
 	MessagesOut, BytesOut uint64 // messages sent to clients, as on a WebSocket
@@ -26,13 +28,17 @@ type SessionKind struct {
 func (s *Server) Stats() Stats {
 	c := &s.stats
 	stats := Stats{
-		Sessions:    make(map[SessionKind]int, len(c.sessions)),
-		Upgrades:    c.upgrades.Load(),
-		SlowClosed:  c.slow.Load(),
-		MessagesIn:  c.messagesIn.Load(),
-		BytesIn:     c.bytesIn.Load(),
-		MessagesOut: c.messagesOut.Load(),
-		BytesOut:    c.bytesOut.Load(),
+		Sessions:   make(map[SessionKind]int, len(c.sessions)),
+		Upgrades:   c.upgrades.Load(),
+		SlowClosed: c.slow.Load(),
+		Replaced:   c.replaced.Load(),
+		Queued:     c.queued.Load(),
+		MessagesIn: c.messagesIn.Load(),
+		BytesIn:    c.bytesIn.Load(),
+	}
+	for i := range c.out {
+		stats.MessagesOut += c.out[i].messages.Load()
+		stats.BytesOut += c.out[i].bytes.Load()
 	}
 	for _, v := range []packet.Version{packet.V1, packet.V3, packet.V4} {
 		for _, t := range []string{polling, webSocket} {
@@ -44,10 +50,22 @@ func (s *Server) Stats() Stats {
 
 // counters are what Stats reads.
 type counters struct {
-	sessions              [6]atomic.Int64
-	upgrades, slow        atomic.Uint64
-	messagesIn, bytesIn   atomic.Uint64
-	messagesOut, bytesOut atomic.Uint64
+	sessions            [6]atomic.Int64
+	upgrades, slow      atomic.Uint64
+	replaced            atomic.Uint64
+	queued              atomic.Int64
+	messagesIn, bytesIn atomic.Uint64
+	out                 [outCounters]outCounter
+}
+
+// outCounters is how many counters share the counting of what is sent, so that
+// cores that send at once seldom wait for each other's. It is a power of two.
+const outCounters = 8
+
+// An outCounter has a cache line of its own.
+type outCounter struct {
+	messages, bytes atomic.Uint64
+	_               [48]byte
 }
 
 func (c *counters) kind(v packet.Version, transport string) *atomic.Int64 {
@@ -79,7 +97,8 @@ func (c *counters) received(size int) {
 	c.bytesIn.Add(uint64(size))
 }
 
-func (c *counters) sent(size int) {
-	c.messagesOut.Add(1)
-	c.bytesOut.Add(uint64(size))
+func (c *counters) sent(s *Session, messages, size int) {
+	out := &c.out[s.id[len(s.id)-1]%outCounters]
+	out.messages.Add(uint64(messages))
+	out.bytes.Add(uint64(size))
 }

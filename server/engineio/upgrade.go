@@ -89,7 +89,7 @@ func (s *Session) answerProbe(k *socket) bool {
 	if s.probe != k || s.probed {
 		return false
 	}
-	s.probed = k.writeLocked(probeFrame)
+	s.probed = k.conn.Write(probeFrame.buf)
 	s.answerLocked()
 	return s.probed
 }
@@ -121,7 +121,7 @@ func (s *Session) switchTo(k *socket) bool {
 	k.timeout.Stop()
 	k.timeout = nil
 	s.probe, s.probed, s.upgrading = nil, false, false
-	s.ws = k
+	s.useLocked(k)
 	s.server.stats.upgraded(s.version)
 	s.flushLocked()
 	return true

@@ -33,8 +33,7 @@ type socket struct {
 	frames frames
 	live   bool // it is the transport
 
-	one     [1][]byte   // guarded by session.mu; for a write of one frame
-	pong    []byte      // guarded by session.mu; the answer to the last ping, if it has to wait
+	pong    *[]byte     // guarded by session.mu; the answer to the last ping, if it has to wait
 	timeout *time.Timer // guarded by session.mu; of a probe
 }
 
@@ -43,18 +42,37 @@ type socket struct {
 func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.setCookie(w)
 	k, early := s.server.openSocket(w, r, s)
-	if k == nil {
-		return
+	if k != nil {
+		s.beginOn(k, early, r)
 	}
+}
+
+// Attach begins a session of version 4 on a WebSocket that open makes, and
+// whose handshake r has been answered: one in memory, for tests and benchmarks,
+// or one that somebody else has accepted. It is false once Shutdown was called.
+func (s *Server) Attach(r *http.Request, open func(reactor.Handler) reactor.Conn) bool {
+	if !s.enter() {
+		return false
+	}
+	session := newSession(s, packet.V4, newHandshake(r))
+	k := &socket{session: session, frames: frames{limit: s.opts.MaxPayload}}
+	k.conn = open(k)
+	session.beginOn(k, nil, r)
+	return true
+}
+
+// beginOn begins the session on k.
+func (s *Session) beginOn(k *socket, early []byte, r *http.Request) {
 	s.mu.Lock()
-	k.writeLocked(s.openFrame(webSocket))
-	s.ws, k.live = k, true
+	k.conn.Write(s.openFrame(webSocket).buf)
+	s.useLocked(k)
+	k.live = true
 	s.mu.Unlock()
 	if s.server.add(s, webSocket) {
 		s.begin(r)
 	} else { // the server shuts down
 		s.mu.Lock()
-		s.ws, k.live = nil, false
+		s.ws, s.out, k.live = nil, nil, false
 		s.mu.Unlock()
 		k.conn.Close(statusless)
 	}
@@ -112,20 +130,12 @@ func (dismissed) Read([]byte)    {}
 func (dismissed) Writable()      {}
 func (d dismissed) Closed(error) { d.server.running.Done() }
 
-// writeLocked sends f unless something has to be sent before it.
-func (k *socket) writeLocked(f Frame) bool {
-	k.one[0] = f.buf
-	taken := k.conn.Write(k.one[:]...)
-	k.one[0] = nil
-	return taken
-}
-
 // Writable sends what had to wait.
 func (k *socket) Writable() {
 	s := k.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.pong != nil && k.conn.Write(k.pong) {
+	if k.pong != nil && k.conn.Write(*k.pong) {
 		k.pong = nil
 	}
 	if s.ws == k {
@@ -217,7 +227,7 @@ func (k *socket) answerPing(data []byte) {
 	k.session.mu.Lock()
 	defer k.session.mu.Unlock()
 	if !k.conn.Write(pong) {
-		k.pong = pong
+		k.pong = &pong
 	}
 }
 

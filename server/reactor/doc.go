@@ -41,11 +41,15 @@ type Conn interface {
 	// that was closed before: Closed follows it.
 	Start(early []byte)
 
-	// Write takes all of bufs or nothing, and never waits. It keeps what it
-	// cannot send at once by reference, so buffers must not change any more;
-	// the slice that holds them is free again. False means busy or closed:
-	// Writable or Closed follows.
-	Write(bufs ...[]byte) bool
+	// Write takes all of buf or nothing, and never waits. It keeps what it
+	// cannot send at once by reference, so that buf must not change any more.
+	// False means busy or closed: Writable or Closed follows. It is the sixth
+	// hop of a message: one system call, and no allocation if that sends all.
+	Write(buf []byte) bool
+
+	// WriteAll is Write of several buffers as one. The slice that holds them is
+	// free again when it returns.
+	WriteAll(bufs ...[]byte) bool
 
 	// Busy reports whether something that Write took has yet to be sent.
 	Busy() bool

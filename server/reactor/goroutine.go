@@ -29,7 +29,8 @@ type conn struct {
 	dead    bool        // guarded by mu; nothing is sent any more
 	err     error       // guarded by mu; why it is dead
 	pending net.Buffers // guarded by mu; what waits for the writer
-	inline  [][]byte    // guarded by mu; what sendInline sends, during Write only
+	inline  [][]byte    // guarded by mu; what sendInline sends, during a write only
+	one     [1][]byte   // guarded by mu; for Write
 	sent    int         // guarded by mu; how much of it went out
 	sendErr error       // guarded by mu
 }
@@ -54,12 +55,22 @@ func (c *conn) Busy() bool {
 	return c.busy
 }
 
-func (c *conn) Write(bufs ...[]byte) bool {
+func (c *conn) Write(buf []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(bufs) == 0 {
-		return true
-	}
+	c.one[0] = buf
+	taken := c.writeLocked(c.one[:])
+	c.one[0] = nil
+	return taken
+}
+
+func (c *conn) WriteAll(bufs ...[]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(bufs) == 0 || c.writeLocked(bufs)
+}
+
+func (c *conn) writeLocked(bufs [][]byte) bool {
 	if c.busy || c.closing || c.dead {
 		return false
 	}

@@ -52,7 +52,7 @@ func (r *Reactor) New(c net.Conn, h Handler) Conn {
 		return New(c, h)
 	}
 	p := r.pollers[int(r.next.Add(1))%len(r.pollers)]
-	return &socket{poller: p, handler: h, fd: fd, slot: noSlot}
+	return &socket{poller: p, handler: h, fd: int32(fd), slot: noSlot}
 }
 
 // Close ends the pollers. Every Conn has ended before.
@@ -172,7 +172,7 @@ func (p *poller) register(s *socket) error {
 		Fd:     int32(index),
 		Pad:    int32(at.generation),
 	}
-	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &event)
+	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(s.fd), &event)
 	if err != nil {
 		p.releaseLocked(index)
 		s.slot = noSlot

@@ -56,7 +56,7 @@ func TestWriteNeverWaits(t *testing.T) {
 			rest := want
 			write := func() bool {
 				n := min(len(rest), 1<<20)
-				if !conn.Write(rest[:n/3], rest[n/3:n]) {
+				if !conn.WriteAll(rest[:n/3], rest[n/3:n]) {
 					return false
 				}
 				rest = rest[n:]
@@ -208,7 +208,7 @@ func TestAllAtOnce(t *testing.T) {
 				for range 2 {
 					all.Go(func() {
 						for range rand.IntN(50) {
-							conn.Write(data[:rand.IntN(len(data))], []byte("x"))
+							conn.WriteAll(data[:rand.IntN(len(data))], []byte("x"))
 						}
 						conn.Busy()
 						if rand.IntN(2) == 0 {
@@ -238,7 +238,7 @@ func writeAllocatesNothing(t *testing.T, open func(net.Conn, Handler) Conn) {
 	conn.Start(nil)
 	one := [][]byte{numbered(128)}
 	got := testing.AllocsPerRun(100, func() {
-		if !conn.Write(one...) {
+		if !conn.WriteAll(one...) {
 			t.Fatal("Write() = false, want room for 100 messages")
 		}
 	})

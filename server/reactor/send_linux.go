@@ -1,8 +1,49 @@
 package reactor
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
 
-func (s *socket) Write(bufs ...[]byte) bool {
+	"golang.org/x/sys/unix"
+)
+
+func (s *socket) Write(buf []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy || s.closing || s.dead {
+		return false
+	}
+	n, err := sendNow(int(s.fd), buf)
+	switch {
+	case err != nil:
+		s.killLocked(err)
+	case n < len(buf):
+		return s.sentLocked(n, [][]byte{buf})
+	}
+	return true
+}
+
+// sendNow is one sendto that does not wait. Go's scheduler is not told of it,
+// as it would be of a call that may: that costs more than all else here.
+func sendNow(fd int, buf []byte) (n int, err error) {
+	if len(buf) == 0 {
+		return 0, nil
+	}
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EAGAIN:
+			return 0, nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+func (s *socket) WriteAll(bufs ...[]byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(bufs) == 0 {
@@ -11,11 +52,18 @@ func (s *socket) Write(bufs ...[]byte) bool {
 	if s.busy || s.closing || s.dead {
 		return false
 	}
-	n, err := sendOnce(s.fd, bufs)
+	n, err := sendOnce(int(s.fd), bufs)
 	if err != nil {
 		s.killLocked(err)
 		return true // taken, and lost with the socket: Closed follows
 	}
+	return s.sentLocked(n, bufs)
+}
+
+// sentLocked keeps what is left of bufs after n bytes of them were sent. It is
+// true: they are taken.
+func (s *socket) sentLocked(n int, bufs [][]byte) bool {
+	var err error
 	s.pendLocked(bufs, n)
 	// No edge comes before the kernel has refused something.
 	for n > 0 && len(s.pending) > 0 {
@@ -30,7 +78,7 @@ func (s *socket) Write(bufs ...[]byte) bool {
 
 // sendPendingLocked sends what the kernel takes now of what is pending.
 func (s *socket) sendPendingLocked() (n int, err error) {
-	if n, err = sendOnce(s.fd, s.pending); n > 0 {
+	if n, err = sendOnce(int(s.fd), s.pending); n > 0 {
 		rest := s.pending
 		s.pending = nil
 		s.pendLocked(rest, n)
@@ -94,7 +142,7 @@ func (s *socket) endStreamLocked() {
 		s.dead = true
 	case s.busy: // not yet ended
 		s.busy = false
-		_ = unix.Shutdown(s.fd, unix.SHUT_WR)
+		_ = unix.Shutdown(int(s.fd), unix.SHUT_WR)
 		s.timer.Reset(lingerTimeout)
 	}
 }

@@ -20,12 +20,12 @@ type socket struct {
 	// Constant.
 	poller  *poller
 	handler Handler
-	fd      int
+	fd      int32
 
-	slot     uint32 // guarded by mu until it is registered, constant then
-	finished bool   // owned by the poller; Closed was called
+	slot uint32 // guarded by mu until it is registered, constant then
 
 	mu         sync.Mutex
+	finished   bool        // owned by the poller; Closed was called
 	registered bool        // guarded by mu; events come
 	busy       bool        // guarded by mu; something taken has yet to be sent
 	closing    bool        // guarded by mu; Close was called
@@ -88,7 +88,7 @@ func (s *socket) receive(end bool) {
 		if s.finished {
 			return
 		}
-		n, wait, err := receiveOnce(s.fd, s.poller.buf[:])
+		n, wait, err := receiveOnce(int(s.fd), s.poller.buf[:])
 		switch {
 		case wait:
 			return
@@ -152,7 +152,7 @@ func (s *socket) finish() {
 	if s.slot != noSlot {
 		s.poller.release(s.slot)
 	}
-	_ = unix.Close(s.fd) // which takes it from epoll too
+	_ = unix.Close(int(s.fd)) // which takes it from epoll too
 	s.mu.Unlock()
 	s.handler.Closed(err)
 }
@@ -193,7 +193,7 @@ func (s *socket) Abort() {
 		return
 	}
 	// A reset: the kernel drops what the peer would not take.
-	_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	_ = unix.SetsockoptLinger(int(s.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	s.killLocked(net.ErrClosed)
 }
 

@@ -57,7 +57,7 @@ func (b Broadcast) Emit(event string, args ...any) (int, error) {
 	n := b.send(m, nil)
 	b.server.forward(envelope{
 		Namespace: b.namespace.name, Rooms: b.rooms, Except: b.except, Volatile: b.volatile,
-		Event: event, Data: m.packet.Data, Attachments: m.attachments,
+		Event: event, Data: m.events[0].packet.Data, Attachments: m.events[0].attachments,
 	})
 	return n, nil
 }

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/sb-stream/stream-server/internal/deadline"
 	eio "github.com/sb-stream/stream-server/server/engineio"
 	epacket "github.com/sb-stream/stream-server/server/engineio/packet"
 	"github.com/sb-stream/stream-server/server/legacy"
@@ -31,33 +31,46 @@ type client struct {
 	session *eio.Session
 
 	// Owned by the calls of the session.
-	timeout     *time.Timer    // ends the session of a client that joins no namespace; nil once it has
-	partial     *packet.Packet // an event or ack that waits for attachments
-	attachments [][]byte
-	removed     map[string]struct{} // namespaces that the server has taken it out of
+	joining *joining            // ends the session of a client that joins no namespace; nil once it has
+	partial *partial            // an event or ack that waits for attachments; nil for none
+	removed map[string]struct{} // namespaces that the server has taken it out of
 
 	mu    sync.Mutex
 	conns []*conn // guarded by mu; one for each namespace that it is in, few
 }
 
+// A partial is a packet that has not all its attachments yet.
+type partial struct {
+	packet      packet.Packet
+	attachments [][]byte
+}
+
+// A joining is a client that has yet to join a namespace, on Server.joining.
+type joining struct {
+	client *client // constant
+	spot   deadline.Spot[*joining]
+}
+
+// Spot is the place on the wheel.
+func (j *joining) Spot() *deadline.Spot[*joining] { return &j.spot }
+
+// late ends the session of a client that has not joined in time.
+func (j *joining) late() {
+	if len(j.client.list()) == 0 {
+		j.client.session.Close("connect timeout")
+	}
+}
+
 // accept is called for each new session.
 func (s *Server) accept(session *eio.Session) eio.Receiver {
 	c := &client{server: s, session: session}
-	c.timeout = time.AfterFunc(s.connectTimeout(), c.checkJoined)
+	c.joining = &joining{client: c}
+	s.joining.Set(c.joining, s.connectTimeout())
 	if c.old() {
 		// Older clients are in "/" unasked (PROTOCOL.md 2.3, 5.4, 7.2).
 		c.guard(func() { c.connect("/", nil) })
 	}
 	return c
-}
-
-func (c *client) checkJoined() {
-	c.mu.Lock()
-	joined := len(c.conns) > 0
-	c.mu.Unlock()
-	if !joined {
-		c.session.Close("connect timeout")
-	}
 }
 
 // Message takes one Engine.IO message. What breaks the rules of PROTOCOL.md
@@ -85,10 +98,10 @@ func (c *client) message(data []byte, binary bool) error {
 	}
 	if p.Attachments > 0 {
 		p.Data = bytes.Clone(p.Data) // outlives the call
-		c.partial = &p
+		c.partial = &partial{packet: p}
 		return nil
 	}
-	return c.packet(p)
+	return c.packet(p, nil)
 }
 
 // decode decodes the text of a message. A client of 0.9 may ask for no more
@@ -105,22 +118,22 @@ func (c *client) decode(data []byte) (packet.Packet, error) {
 }
 
 func (c *client) attachment(data []byte) error {
-	if c.partial == nil {
+	p := c.partial
+	if p == nil {
 		return errProtocol
 	}
-	c.attachments = append(c.attachments, bytes.Clone(data))
-	if len(c.attachments) < c.partial.Attachments {
+	p.attachments = append(p.attachments, bytes.Clone(data))
+	if len(p.attachments) < p.packet.Attachments {
 		return nil
 	}
-	p := *c.partial
-	defer func() { c.partial, c.attachments = nil, nil }()
-	if err := packet.Placeholders(p.Data, p.Attachments); err != nil {
+	c.partial = nil
+	if err := packet.Placeholders(p.packet.Data, p.packet.Attachments); err != nil {
 		return err
 	}
-	return c.packet(p)
+	return c.packet(p.packet, p.attachments)
 }
 
-func (c *client) packet(p packet.Packet) error {
+func (c *client) packet(p packet.Packet, attachments [][]byte) error {
 	if p.Type == packet.Connect {
 		return c.join(p)
 	}
@@ -137,9 +150,9 @@ func (c *client) packet(p packet.Packet) error {
 		c.leave(conn, reasonClientLeft)
 		return nil
 	case packet.Event, packet.BinaryEvent:
-		return conn.event(p, c.attachments)
+		return conn.event(p, attachments)
 	case packet.Ack, packet.BinaryAck:
-		return conn.ack(p, c.attachments)
+		return conn.ack(p, attachments)
 	default:
 		return errProtocol
 	}
@@ -196,16 +209,17 @@ func (c *client) close() {
 	c.session.Close(reasonServerLeft)
 }
 
-func (c *client) stopTimeout() {
-	if c.timeout != nil {
-		c.timeout.Stop()
-		c.timeout = nil
+// joined stops the wait for a namespace.
+func (c *client) joined() {
+	if c.joining != nil {
+		c.server.joining.Stop(c.joining)
+		c.joining = nil
 	}
 }
 
 // Closed is called once, after the last Message.
 func (c *client) Closed(reason string) {
-	c.stopTimeout()
+	c.joined()
 	for _, conn := range c.list() {
 		c.guard(func() { c.leave(conn, reason) })
 	}
@@ -228,7 +242,12 @@ func (c *client) guard(f func()) {
 
 // send sends one packet to this client alone.
 func (c *client) send(p packet.Packet, attachments ...[]byte) {
-	send(c.session, frames(c.session.Version(), p, attachments))
+	list := frames(c.session.Version(), p, attachments)
+	if len(list) == 1 {
+		c.session.Send(list[0])
+	} else {
+		c.session.SendAll(eio.NewBundle("", list...))
+	}
 }
 
 // old reports whether the client is of a time before version 5 of the protocol.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	eio "github.com/sb-stream/stream-server/server/engineio"
 	"github.com/sb-stream/stream-server/server/socketio/packet"
 )
 
@@ -93,6 +94,7 @@ var ErrLeft = errors.New("socketio: the client has left")
 type conn struct {
 	// Constant.
 	client    *client
+	session   *eio.Session // that of the client: one hop less for every message
 	namespace *namespace
 	id        string
 	auth      json.RawMessage
@@ -101,24 +103,37 @@ type conn struct {
 	gone bool        // owned by the calls of the session; OnDisconnect has run
 
 	mu      sync.Mutex
-	context any                        // guarded by mu
-	acks    map[int64]func(*Arguments) // guarded by mu; who waits for which; nil if nobody does
-	ctx     context.Context            // guarded by mu; of handlers; nil if none asked
-	cancel  context.CancelFunc         // guarded by mu; of ctx
+	context any      // guarded by mu
+	waiting *waiting // guarded by mu; nil if nobody does
 
 	rooms map[string]struct{} // guarded by namespace.mu; nil if none
+}
+
+// waiting is who waits for a client, or for its end.
+type waiting struct {
+	acks   map[int64]func(*Arguments) // by the id of the packet
+	ctx    context.Context            // of handlers; nil if none asked
+	cancel context.CancelFunc         // of ctx
+}
+
+// waitingLocked is c.waiting, made if need be.
+func (c *conn) waitingLocked() *waiting {
+	if c.waiting == nil {
+		c.waiting = &waiting{acks: make(map[int64]func(*Arguments))}
+	}
+	return c.waiting
 }
 
 func (c *conn) ID() string                { return c.id }
 func (c *conn) Namespace() string         { return c.namespace.name }
 func (c *conn) Auth() json.RawMessage     { return c.auth }
-func (c *conn) URL() url.URL              { return c.client.session.URL() }
-func (c *conn) RemoteHeader() http.Header { return c.client.session.RemoteHeader() }
-func (c *conn) RemoteAddr() net.Addr      { return c.client.session.RemoteAddr() }
-func (c *conn) LocalAddr() net.Addr       { return c.client.session.LocalAddr() }
-func (c *conn) ForgetHandshake()          { c.client.session.ForgetHandshake() }
-func (c *conn) Protocol() int             { return int(c.client.session.Version()) }
-func (c *conn) Transport() string         { return c.client.session.Transport() }
+func (c *conn) URL() url.URL              { return c.session.URL() }
+func (c *conn) RemoteHeader() http.Header { return c.session.RemoteHeader() }
+func (c *conn) RemoteAddr() net.Addr      { return c.session.RemoteAddr() }
+func (c *conn) LocalAddr() net.Addr       { return c.session.LocalAddr() }
+func (c *conn) ForgetHandshake()          { c.session.ForgetHandshake() }
+func (c *conn) Protocol() int             { return int(c.session.Version()) }
+func (c *conn) Transport() string         { return c.session.Transport() }
 
 func (c *conn) Context() any {
 	c.mu.Lock()
@@ -136,13 +151,14 @@ func (c *conn) SetContext(v any) {
 func (c *conn) done() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancel(context.Background())
+	w := c.waitingLocked()
+	if w.ctx == nil {
+		w.ctx, w.cancel = context.WithCancel(context.Background())
 		if c.left.Load() {
-			c.cancel()
+			w.cancel()
 		}
 	}
-	return c.ctx
+	return w.ctx
 }
 
 func (c *conn) Emit(event string, args ...any) {
@@ -200,7 +216,7 @@ func (c *conn) EmitWithAck(ctx context.Context, event string, args ...any) (*Arg
 }
 
 func (c *conn) EmitVolatile(event string, args ...any) bool {
-	if c.left.Load() || !c.client.session.Writable() {
+	if c.left.Load() || !c.session.Writable() {
 		return false
 	}
 	c.Emit(event, args...)
@@ -221,7 +237,7 @@ func (c *conn) encode(event string, id int64, args []any) (*Message, error) {
 
 func (c *conn) Send(m *Message) {
 	if !c.left.Load() {
-		m.sendTo(c.client.session)
+		m.sendTo(c.session)
 	}
 }
 
@@ -230,12 +246,12 @@ func (c *conn) Disconnect() {
 		return
 	}
 	c.client.send(packet.Packet{Type: packet.Disconnect, Namespace: c.namespace.name, ID: noID})
-	c.client.session.Do(func() {
+	c.session.Do(func() {
 		c.client.guard(func() { c.client.leave(c, reasonServerLeft) })
 	})
 }
 
-func (c *conn) Drop() { c.client.session.Close(reasonForced) }
+func (c *conn) Drop() { c.session.Close(reasonForced) }
 
 func (c *conn) Close() error {
 	c.client.close()

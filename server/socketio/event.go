@@ -65,8 +65,11 @@ func (c *conn) ack(p packet.Packet, attachments [][]byte) error {
 		return err
 	}
 	c.mu.Lock()
-	answered := c.acks[p.ID]
-	delete(c.acks, p.ID)
+	var answered func(*Arguments)
+	if c.waiting != nil {
+		answered = c.waiting.acks[p.ID]
+		delete(c.waiting.acks, p.ID)
+	}
 	c.mu.Unlock()
 	if answered != nil {
 		answered(&Arguments{args, attachments})
@@ -81,10 +84,7 @@ func (c *conn) expect(id int64, answered func(*Arguments)) {
 	c.mu.Lock()
 	left := c.left.Load()
 	if !left {
-		if c.acks == nil {
-			c.acks = make(map[int64]func(*Arguments))
-		}
-		c.acks[id] = answered
+		c.waitingLocked().acks[id] = answered
 	}
 	c.mu.Unlock()
 	if left {
@@ -95,20 +95,25 @@ func (c *conn) expect(id int64, answered func(*Arguments)) {
 func (c *conn) forget(id int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.acks, id)
+	if c.waiting != nil {
+		delete(c.waiting.acks, id)
+	}
 }
 
 // abandon ends the context of handlers, and tells who waits for answers that
 // there will be none.
 func (c *conn) abandon() {
 	c.mu.Lock()
-	acks := c.acks
-	c.acks = nil
-	if c.cancel != nil {
-		c.cancel()
-	}
+	w := c.waiting
+	c.waiting = nil
 	c.mu.Unlock()
-	for _, answered := range acks {
+	if w == nil {
+		return
+	}
+	if w.cancel != nil {
+		w.cancel()
+	}
+	for _, answered := range w.acks {
 		answered(nil)
 	}
 }

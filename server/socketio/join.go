@@ -43,7 +43,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 		return
 	}
 	h := n.handlers()
-	conn := &conn{client: c, namespace: n, id: rand.Text(), auth: auth, context: c.session.Context()}
+	conn := &conn{client: c, session: c.session, namespace: n, id: rand.Text(), auth: auth, context: c.session.Context()}
 	for _, check := range h.middleware {
 		if err := check(conn); err != nil {
 			c.refuse(name, err)
@@ -55,7 +55,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 	c.conns = append(c.conns, conn)
 	c.mu.Unlock()
 	n.enter(conn)
-	c.stopTimeout()
+	c.joined()
 
 	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
 	if !c.old() {

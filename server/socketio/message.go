@@ -10,76 +10,104 @@ import (
 	"github.com/sb-stream/stream-server/server/socketio/packet"
 )
 
-// A Message is one event for many clients, encoded once for each dialect when
-// the first client that speaks it needs it, and shared by all of them after
-// that. It may be used from any goroutine.
+// A Message is an event for many clients, or several that follow each other. It
+// is encoded once for each dialect when the first client that speaks it needs
+// it, and shared by all of them after that. It may be used from any goroutine.
 type Message struct {
-	packet      packet.Packet // constant
-	attachments [][]byte      // constant
-	newOnly     bool          // constant; old clients keep the event's name for themselves
+	events []event // constant
+	latest string  // constant; see Batch
 
 	v4, v3, v3Text, v1 dialect
 }
 
-// A dialect is the message as the clients of one Engine.IO version want it: a
-// text frame, and one for each attachment.
+// An event is a packet with its attachments.
+type event struct {
+	packet      packet.Packet
+	attachments [][]byte
+	newOnly     bool // old clients keep the event's name for themselves
+}
+
+// A dialect is the message as the clients of one Engine.IO version want it. The
+// bundle is nil if it is nothing for them.
 type dialect struct {
 	once   sync.Once
-	frames []eio.Frame
+	bundle *eio.Bundle
 }
 
 // NewMessage makes the event of a namespace, with arguments that are JSON
 // already. They are not checked.
-func NewMessage(namespace, event string, args ...[]byte) *Message {
-	size := len(event) + 4
+func NewMessage(namespace, name string, args ...[]byte) *Message {
+	size := len(name) + 4
 	for _, arg := range args {
 		size += len(arg) + 1
 	}
-	data := packet.AppendArray(make([]byte, 0, size), event, args...)
-	return message(namespace, event, noID, data, nil)
+	data := packet.AppendArray(make([]byte, 0, size), name, args...)
+	return message(namespace, name, noID, data, nil)
+}
+
+// Batch makes one Message of several, which are sent in one write. If latest is
+// not empty, a client that is behind gets only the newest of the messages of
+// that name, and those before it are dropped.
+func Batch(latest string, list ...*Message) *Message {
+	m := &Message{latest: latest, events: make([]event, 0, len(list))}
+	for _, one := range list {
+		m.events = append(m.events, one.events...)
+	}
+	return m
 }
 
 // encodeMessage is NewMessage of arguments that encoding/json can encode.
 // []byte and packet.Binary become attachments.
-func encodeMessage(namespace, event string, id int64, args []any) (*Message, error) {
-	data, attachments, err := packet.Deconstruct(append([]any{event}, args...)...)
+func encodeMessage(namespace, name string, id int64, args []any) (*Message, error) {
+	data, attachments, err := packet.Deconstruct(append([]any{name}, args...)...)
 	if err != nil {
 		return nil, err
 	}
-	return message(namespace, event, id, data, attachments), nil
+	return message(namespace, name, id, data, attachments), nil
 }
 
-func message(namespace, event string, id int64, data []byte, attachments [][]byte) *Message {
+func message(namespace, name string, id int64, data []byte, attachments [][]byte) *Message {
 	p := packet.Packet{Type: packet.Event, Namespace: namespace, ID: id, Data: data}
 	if len(attachments) > 0 {
 		p.Type, p.Attachments = packet.BinaryEvent, len(attachments)
 	}
-	return &Message{packet: p, attachments: attachments, newOnly: packet.ReservedV4Client(event)}
+	return &Message{events: []event{{p, attachments, packet.ReservedV4Client(name)}}}
 }
 
 // sendTo sends the message to one client, if it may get it.
 func (m *Message) sendTo(s *eio.Session) {
 	d := &m.v4
-	switch {
-	case s.Version() == epacket.V1:
+	switch v := s.Version(); {
+	case v == epacket.V1:
 		d = &m.v1
-	case s.Version() == epacket.V3 && len(m.attachments) > 0 && !s.TakesBinary():
+	case v == epacket.V3 && !s.TakesBinary():
 		d = &m.v3Text
-	case s.Version() == epacket.V3:
+	case v == epacket.V3:
 		d = &m.v3
 	}
-	if d != &m.v4 && m.newOnly {
-		return
+	d.once.Do(func() { d.bundle = m.encode(s.Version(), d == &m.v3Text) })
+	if d.bundle != nil {
+		s.SendAll(d.bundle)
 	}
-	d.once.Do(func() {
-		d.frames = frames(s.Version(), m.packet, m.attachments)
-		if d == &m.v3Text {
-			for i, f := range d.frames {
-				d.frames[i] = f.Base64()
-			}
+}
+
+// encode makes the bundle of a dialect.
+func (m *Message) encode(v epacket.Version, text bool) *eio.Bundle {
+	var list []eio.Frame
+	for _, e := range m.events {
+		if v == epacket.V4 || !e.newOnly {
+			list = append(list, frames(v, e.packet, e.attachments)...)
 		}
-	})
-	send(s, d.frames)
+	}
+	if text {
+		for i, f := range list {
+			list[i] = f.Base64()
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return eio.NewBundle(m.latest, list...)
 }
 
 // frames encodes a packet with its attachments. Clients of Engine.IO 3 get JSON
@@ -103,16 +131,6 @@ func frames(v epacket.Version, p packet.Packet, attachments [][]byte) []eio.Fram
 		list = append(list, eio.BinaryFrame(v, data))
 	}
 	return list
-}
-
-// send sends frames as one unit: nothing comes between a packet and its
-// attachments.
-func send(s *eio.Session, frames []eio.Frame) {
-	if len(frames) == 1 {
-		s.Send(frames[0])
-		return
-	}
-	s.SendAll(frames)
 }
 
 // noID is a packet that wants no ack.

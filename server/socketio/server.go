@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sb-stream/stream-server/internal/deadline"
 	eio "github.com/sb-stream/stream-server/server/engineio"
 )
 
@@ -31,6 +32,8 @@ type Server struct {
 	once   sync.Once     // closes closed
 	lastID atomic.Int64  // of the packets that ask clients for an ack
 
+	joining *deadline.Wheel[*joining] // constant; clients that have to join a namespace
+
 	mu         sync.Mutex
 	namespaces map[string]*namespace // guarded by mu; by name
 	adapter    *adapter              // guarded by mu; nil for none
@@ -40,7 +43,11 @@ type Server struct {
 // defaults of Engine.IO. A namespace exists once something is registered for
 // it; "" is "/".
 func NewServer(opts *eio.Options) *Server {
-	s := &Server{closed: make(chan struct{}), namespaces: make(map[string]*namespace)}
+	s := &Server{
+		closed:     make(chan struct{}),
+		joining:    deadline.NewWheel((*joining).late),
+		namespaces: make(map[string]*namespace),
+	}
 	s.engine = eio.NewServer(opts, s.accept)
 	return s
 }
@@ -75,6 +82,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	return err
 }
+
+// Engine is the server of the sessions below.
+func (s *Server) Engine() *eio.Server { return s.engine }
 
 // Count is how many clients there are, in whatever namespaces they are.
 func (s *Server) Count() int { return s.engine.Len() }
