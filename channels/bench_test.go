@@ -8,7 +8,7 @@ import (
 func BenchmarkPublish(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprint("clients=", n), func(b *testing.B) {
-			cs := New(newFakeBroker(), 0, encodeNothing)
+			cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 			for i := range n {
 				cs.Subscribe("x", countingClient(fmt.Sprint(i)))
 			}
@@ -24,5 +24,5 @@ func BenchmarkPublish(b *testing.B) {
 
 type countingClient string
 
-func (c countingClient) ID() string  { return string(c) }
-func (countingClient) Send(*Message) {}
+func (c countingClient) ID() string { return string(c) }
+func (countingClient) Send(*Round)  {}

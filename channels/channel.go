@@ -7,99 +7,103 @@ type Client interface {
 	// ID is the public session id, the key of the map.
 	ID() string
 
-	// Send passes a message on. It is called under the lock of the channel,
-	// so it never blocks and never calls back into this package.
-	Send(m *Message)
+	// Send passes the messages of a round on, in their order. It is called
+	// under a lock of the channel, so it never blocks and never calls back into
+	// this package.
+	Send(r *Round)
 }
 
-// A Channel is one tag and the clients who hear it.
+// A Channel is one tag and the clients who hear it. Most have one client, some
+// a hundred thousand.
 type Channel struct {
-	tag string
+	// Constant.
+	tag    string
+	latest bool // a client that is behind gets only the newest message
 
-	refs      int    // guarded by Channels.mu; clients, and those about to be
+	live bool // guarded by mu; messages are certain to arrive
+
+	refs      int32  // guarded by Channels.mu; clients, and those about to be
 	idleSince uint64 // guarded by Channels.mu; ticket of the last time refs became 0
 
 	mu      sync.Mutex
-	clients map[string]Client // guarded by mu; session id → client
-	live    chan struct{}     // guarded by mu; closed while messages are certain to arrive
-	gap     string            // guarded by mu; why clients must be told once it is live again
+	clients clients       // guarded by mu: session id → client
+	gap     string        // guarded by mu; why clients must be told once it is live again
+	waiting chan struct{} // guarded by mu; closed when it is live; nil if nobody waits
+	rounds  *rounds       // guarded by mu; nil while none is under way
 }
 
-func newChannel(tag string) *Channel {
-	return &Channel{tag: tag, clients: make(map[string]Client), live: make(chan struct{})}
-}
+// alwaysLive is what Subscription.Live is of a channel that is live.
+var alwaysLive = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
-// add puts c into the map and reports whether it was not there yet.
+// add puts c into the map and reports whether it was not there yet. The client
+// gets every message after the one at the position, and none before.
 func (ch *Channel) add(c Client, seq *sequence) (at Position, live <-chan struct{}, added bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if len(ch.clients) == 0 {
+	if ch.clients.size() == 0 {
 		ch.gap = "" // those it was meant for have left
 	}
-	_, there := ch.clients[c.ID()]
-	ch.clients[c.ID()] = c
-	return seq.now(), ch.live, !there
+	if ch.rounds == nil {
+		_, added = ch.clients.put(c, 0)
+		return seq.now(), ch.liveLocked(), added
+	}
+	// The round under way has been at the client's part, or has yet to come.
+	seen, added := ch.clients.put(c, ch.rounds.last)
+	return seq.position(max(seen, ch.rounds.first-1)), ch.liveLocked(), added
 }
 
 func (ch *Channel) remove(id string) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	_, there := ch.clients[id]
-	delete(ch.clients, id)
-	return there
+	return ch.clients.remove(id)
 }
 
-// walk numbers the message and sends it to every client. Holding the lock all
-// the way is what gives all of them the same order; Send never blocks.
-func (ch *Channel) walk(data []byte, seq *sequence, encode Encode) int {
+func (ch *Channel) size() int {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	m := &Message{Channel: ch.tag, Data: data, Position: seq.next()}
-	return ch.sendLocked(m, encode)
+	return ch.clients.size()
 }
 
-func (ch *Channel) sendLocked(m *Message, encode Encode) int {
-	if len(ch.clients) == 0 {
-		return 0
+// liveLocked is closed while the channel is live.
+func (ch *Channel) liveLocked() <-chan struct{} {
+	if ch.live {
+		return alwaysLive
 	}
-	m.Encoding = encode(m)
-	for _, c := range ch.clients {
-		c.Send(m)
+	if ch.waiting == nil {
+		ch.waiting = make(chan struct{})
 	}
-	return len(ch.clients)
+	return ch.waiting
 }
 
 // setLive says that messages arrive from now on, and to everybody who was told
 // or left to believe otherwise, that some may be missing.
-func (ch *Channel) setLive(encode Encode) {
+func (ch *Channel) setLive(cs *Channels) {
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.gap != "" {
-		ch.sendLocked(&Message{Channel: ch.tag, Gap: ch.gap}, encode)
-		ch.gap = ""
+	ch.live = true
+	if ch.waiting != nil {
+		close(ch.waiting)
+		ch.waiting = nil
 	}
-	if !ch.isLiveLocked() {
-		close(ch.live)
+	if ch.gap == "" {
+		ch.mu.Unlock()
+		return
 	}
+	m := Message{Gap: ch.gap}
+	ch.gap = ""
+	ch.sendAndUnlock(m, cs)
 }
 
 // setLost says that messages may be missed until setLive.
 func (ch *Channel) setLost(reason string) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if !ch.isLiveLocked() {
-		return // never live yet: nobody was promised anything
-	}
-	ch.live = make(chan struct{})
-	ch.gap = reason
-}
-
-func (ch *Channel) isLiveLocked() bool {
-	select {
-	case <-ch.live:
-		return true
-	default:
-		return false
+	if ch.live { // else nobody was promised anything
+		ch.live = false
+		ch.gap = reason
 	}
 }
 
@@ -108,17 +112,11 @@ func (ch *Channel) isLiveLocked() bool {
 func (ch *Channel) early(reason string) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.isLiveLocked() {
+	if ch.live {
 		return false
 	}
 	if ch.gap == "" {
 		ch.gap = reason
 	}
 	return true
-}
-
-func (ch *Channel) size() int {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return len(ch.clients)
 }

@@ -6,20 +6,32 @@ import (
 	"time"
 )
 
-// Encode makes Message.Encoding. It runs under the lock of the channel, once
-// for each message that anybody hears.
-type Encode func(m *Message) any
+// Encode makes Round.Encoding. It runs once for each round that anybody hears.
+type Encode func(r *Round) any
+
+// Config is what Channels are made with.
+type Config struct {
+	Broker Broker        // required
+	Linger time.Duration // that a channel stays subscribed at the broker after its last client left
+	Encode Encode        // required
+
+	// Latest reports whether a client that is behind gets only the newest message
+	// of the channel, and not all of them. nil means never.
+	Latest func(tag string) bool
+}
 
 // Channels is the map: tag → [Channel] → session id → [Client].
 //
 // Its methods may be called from any goroutine. Locks are taken in the order
-// Channels, Channel, and whatever Client.Send takes; none is held while
-// waiting for the lock of a channel, so that a long walk over one channel
-// keeps nobody from the others.
+// Channels, Channel, part, and whatever Client.Send takes. Channels.mu is not held
+// while waiting for the lock of a channel, nor that of a channel during a walk,
+// so that a long walk keeps nobody from other channels, nor from this one.
 type Channels struct {
-	broker Broker        // constant
-	linger time.Duration // constant
-	encode Encode        // constant
+	// Constant.
+	broker Broker
+	linger time.Duration
+	encode Encode
+	latest func(tag string) bool
 
 	seq sequence
 
@@ -38,13 +50,16 @@ type idle struct {
 	until   time.Time
 }
 
-// New makes an empty map over broker. A channel stays subscribed at the broker
-// for linger after its last client left; 0 ends it at once.
-func New(broker Broker, linger time.Duration, encode Encode) *Channels {
+// New makes an empty map.
+func New(c Config) *Channels {
+	if c.Latest == nil {
+		c.Latest = func(string) bool { return false }
+	}
 	return &Channels{
-		broker:    broker,
-		linger:    linger,
-		encode:    encode,
+		broker:    c.Broker,
+		linger:    c.Linger,
+		encode:    c.Encode,
+		latest:    c.Latest,
 		seq:       sequence{epoch: rand.Text()[:6]},
 		channels:  make(map[string]*Channel),
 		lingering: make(map[string]*Channel),
@@ -73,7 +88,7 @@ func (cs *Channels) Subscribe(tag string, c Client) Subscription {
 		if ch = cs.lingering[tag]; ch != nil {
 			delete(cs.lingering, tag)
 		} else {
-			ch = newChannel(tag)
+			ch = &Channel{tag: tag, latest: cs.latest(tag)}
 			cs.broker.Listen(tag)
 		}
 		cs.channels[tag] = ch
@@ -150,14 +165,14 @@ func (cs *Channels) Publish(tag string, data []byte) int {
 	if ch == nil {
 		return 0
 	}
-	return ch.walk(data, &cs.seq, cs.encode)
+	return ch.publish(data, cs)
 }
 
 // Live says that the messages of the channel arrive from now on. Clients that
 // may have missed some are told.
 func (cs *Channels) Live(tag string) {
 	if ch := cs.find(tag); ch != nil {
-		ch.setLive(cs.encode)
+		ch.setLive(cs)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 func TestPublishReachesTheClientsOfTheChannel(t *testing.T) {
 	broker := newFakeBroker()
-	cs := New(broker, 0, encodeNothing)
+	cs := New(Config{Broker: broker, Encode: encodeNothing})
 	a, b := &fakeClient{id: "a"}, &fakeClient{id: "b"}
 
 	if n := cs.Publish("score", []byte("0")); n != 0 {
@@ -36,7 +36,7 @@ func TestPublishReachesTheClientsOfTheChannel(t *testing.T) {
 	if got := b.seen(); got != "1" {
 		t.Errorf("b got %q, want %q", got, "1")
 	}
-	if got := a.got[0].Encoding; got != "score" {
+	if got := a.rounds[0].Encoding; got != "score" {
 		t.Errorf("Encoding = %v, want what Encode returned", got)
 	}
 	if a.got[0] != b.got[0] {
@@ -53,7 +53,7 @@ func TestPublishReachesTheClientsOfTheChannel(t *testing.T) {
 }
 
 func TestPositionsOfOneChannelAscend(t *testing.T) {
-	cs := New(newFakeBroker(), 0, encodeNothing)
+	cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 	c := &fakeClient{id: "c"}
 	at := cs.Subscribe("x", c).Position
 	for range 40 {
@@ -72,24 +72,24 @@ func TestPositionsOfOneChannelAscend(t *testing.T) {
 }
 
 func TestLiveAndLost(t *testing.T) {
-	cs := New(newFakeBroker(), 0, encodeNothing)
+	cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 	early, waiting := &fakeClient{id: "early"}, &fakeClient{id: "waiting"}
 
 	sub := cs.Subscribe("x", waiting)
-	if isLive(sub) {
+	if liveNow(sub) {
 		t.Fatal("the channel is live before the broker said so")
 	}
 	cs.Lost("broken") // nobody was promised anything yet
 	cs.Live("x")
-	if !isLive(sub) || waiting.seen() != "" {
-		t.Errorf("after Live: live %v, got %q, want true and no gap", isLive(sub), waiting.seen())
+	if !liveNow(sub) || waiting.seen() != "" {
+		t.Errorf("after Live: live %v, got %q, want true and no gap", liveNow(sub), waiting.seen())
 	}
 	if sub.Early() {
 		t.Error("Early says that a live channel is not")
 	}
 
 	cs.Lost("broken")
-	if sub := cs.Subscribe("x", early); isLive(sub) {
+	if sub := cs.Subscribe("x", early); liveNow(sub) {
 		t.Error("a subscription made while the broker is away is live")
 	}
 	cs.Live("x")
@@ -112,7 +112,7 @@ func TestLiveAndLost(t *testing.T) {
 }
 
 func TestEarlyAnswerIsToldOfTheGap(t *testing.T) {
-	cs := New(newFakeBroker(), 0, encodeNothing)
+	cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 	c := &fakeClient{id: "c"}
 	sub := cs.Subscribe("x", c)
 	if !sub.Early() {
@@ -144,7 +144,7 @@ func TestLinger(t *testing.T) {
 			synctest.Wait()
 		}
 		broker := newFakeBroker()
-		cs := New(broker, time.Minute, encodeNothing)
+		cs := New(Config{Broker: broker, Linger: time.Minute, Encode: encodeNothing})
 		c := &fakeClient{id: "c"}
 		cs.Subscribe("a", c)
 		cs.Live("a")
@@ -155,7 +155,7 @@ func TestLinger(t *testing.T) {
 		pass(30 * time.Second)
 		cs.Subscribe("b", c)
 		cs.Unsubscribe("b", "c")
-		if sub := cs.Subscribe("a", c); !isLive(sub) {
+		if sub := cs.Subscribe("a", c); !liveNow(sub) {
 			t.Error("a channel that lingers is not live for who comes back")
 		}
 		pass(45 * time.Second) // the first minute of "a" is over, but it is heard
@@ -182,7 +182,7 @@ func TestLinger(t *testing.T) {
 func TestConcurrentUse(t *testing.T) {
 	const publishers, clients, rounds = 4, 8, 200
 	broker := newFakeBroker()
-	cs := New(broker, 0, encodeNothing)
+	cs := New(Config{Broker: broker, Encode: encodeNothing})
 	witness := &fakeClient{id: "witness"}
 	cs.Subscribe("x", witness)
 

@@ -50,16 +50,20 @@ func (b *fakeBroker) listening() []string {
 type fakeClient struct {
 	id string
 
-	mu  sync.Mutex
-	got []*Message
+	mu     sync.Mutex
+	got    []*Message
+	rounds []*Round
 }
 
 func (c *fakeClient) ID() string { return c.id }
 
-func (c *fakeClient) Send(m *Message) {
+func (c *fakeClient) Send(r *Round) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.got = append(c.got, m)
+	c.rounds = append(c.rounds, r)
+	for i := range r.Messages {
+		c.got = append(c.got, &r.Messages[i])
+	}
 }
 
 // seen is what the client got: the data, or the reason of a gap with a "!".
@@ -77,9 +81,9 @@ func (c *fakeClient) seen() string {
 	return strings.Join(list, " ")
 }
 
-func encodeNothing(m *Message) any { return m.Channel }
+func encodeNothing(r *Round) any { return r.Channel }
 
-func isLive(s Subscription) bool {
+func liveNow(s Subscription) bool {
 	select {
 	case <-s.Live:
 		return true

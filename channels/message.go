@@ -11,17 +11,12 @@ type Position string
 
 // A Message is one item in the sequence that the clients of a channel see:
 // data, or, when Gap is set, the notice that some may be missing there.
-//
-// A Message is immutable once the walk over the clients has begun.
 type Message struct {
-	Channel  string
 	Data     []byte   // valid JSON; nil for a gap
 	Position Position // empty for a gap
 	Gap      string   // why messages may be missing; empty for data
 
-	// Encoding is what the owner of the clients keeps beside the message, so
-	// that it is encoded once and not once per client. Opaque here.
-	Encoding any
+	number uint64 // of this node; 0 for a gap
 }
 
 // A sequence numbers the messages of this node: one counter for all channels,
@@ -31,9 +26,6 @@ type sequence struct {
 	epoch string
 	last  atomic.Uint64
 }
-
-// next is the position of a message that is published now.
-func (s *sequence) next() Position { return s.position(s.last.Add(1)) }
 
 // now is the position of the newest message there is.
 func (s *sequence) now() Position { return s.position(s.last.Load()) }

@@ -30,8 +30,8 @@ func newClient(conn socketio.Conn, member Member) *client {
 // ID is the public session id.
 func (c *client) ID() string { return c.conn.ID() }
 
-// Send is the fourth hop of a message. It runs under the lock of the channel.
-func (c *client) Send(m *channels.Message) { c.conn.Send(m.Encoding.(*socketio.Message)) }
+// Send is the fourth hop of a message. It runs under a lock of the channel.
+func (c *client) Send(r *channels.Round) { c.conn.Send(r.Encoding.(*socketio.Message)) }
 
 // Emit sends an event to this client alone.
 func (c *client) Emit(event string, args ...any) { c.conn.Emit(event, args...) }

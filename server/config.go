@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/internal/tags"
 	"github.com/sb-stream/stream-server/server/engineio"
 )
 
@@ -27,9 +28,11 @@ type Config struct {
 	MaxMessage   int           // bytes, from a client; 64 KiB
 	MaxPublish   int           // bytes, of a message; 1 MiB
 	ClientQueue  int           // bytes that wait for one client; 1 MiB
+	TotalQueue   int           // bytes that wait for all clients; 256 MiB
 	MaxChannels  int           // that one client may hear; 128
 	Sockets      string        // engineio.SocketsEpoll, or engineio.SocketsGoroutine
 	Linger       time.Duration // that the broker listens on after the last client left; 0 is not at all
+	Latest       []string      // patterns of channels of which slow clients get only the newest message
 
 	PublishKeys  []string // bearer keys of /api/publish; none: it is off
 	OperatorKeys []string // bearer keys of the other /api/ calls; none: loopback only
@@ -66,6 +69,7 @@ func (c Config) withDefaults() Config {
 	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<10)
 	c.MaxPublish = cmp.Or(c.MaxPublish, 1<<20)
 	c.ClientQueue = cmp.Or(c.ClientQueue, 1<<20)
+	c.TotalQueue = cmp.Or(c.TotalQueue, engineio.DefaultTotalQueueBytes)
 	c.MaxChannels = cmp.Or(c.MaxChannels, 128)
 	c.Sockets = cmp.Or(c.Sockets, engineio.SocketsEpoll)
 	return c
@@ -89,11 +93,17 @@ func (c Config) Validate() error {
 	check(c.MaxMessage >= 1<<10, "server: the largest message of a client must be at least 1 KiB, not %d bytes", c.MaxMessage)
 	check(c.MaxPublish >= 1<<10, "server: the largest publish must be at least 1 KiB, not %d bytes", c.MaxPublish)
 	check(c.ClientQueue >= 1<<10, "server: the queue of a client must be at least 1 KiB, not %d bytes", c.ClientQueue)
+	check(c.TotalQueue >= c.ClientQueue, "server: the queue of all clients, %d bytes, is smaller than that of one, %d", c.TotalQueue, c.ClientQueue)
 	check(c.MaxChannels > 0, "server: channels per client %d must be above zero", c.MaxChannels)
 	check(c.Sockets == engineio.SocketsEpoll || c.Sockets == engineio.SocketsGoroutine,
 		"server: sockets %q must be %s or %s", c.Sockets, engineio.SocketsEpoll, engineio.SocketsGoroutine)
 	check(c.Linger >= 0, "server: linger %v must not be negative", c.Linger)
 	check(len(c.JWTKey) == 0 || len(c.JWTKey) >= 16, "server: the JWT key must have at least 16 bytes")
+	for _, pattern := range c.Latest {
+		if err := tags.CheckPattern(pattern); err != nil {
+			faults = append(faults, fmt.Errorf("server: the pattern %q of channels: %w", pattern, err))
+		}
+	}
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)
 		check(origin == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Path == "",

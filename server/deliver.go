@@ -40,13 +40,31 @@ func asJSON(data []byte) []byte {
 	return text
 }
 
-// encode is [channels.Encode]: the event of DESIGN.md section 2. What it
+// encode is [channels.Encode]: the events of DESIGN.md section 2. What it
 // returns is encoded when the first client of a dialect is reached.
-func encode(m *channels.Message) any {
-	if m.Gap != "" {
-		return socketio.NewMessage("/", "$gap", mustJSON(map[string]string{"channel": m.Channel, "reason": m.Gap}))
+func encode(r *channels.Round) any {
+	if len(r.Messages) == 1 && !r.Latest {
+		return event(r.Channel, &r.Messages[0])
 	}
-	return socketio.NewMessage("/", m.Channel, m.Data, mustJSON(m.Position))
+	latest := ""
+	if r.Latest {
+		latest = r.Channel
+	}
+	list := make([]*socketio.Message, len(r.Messages))
+	for i := range r.Messages {
+		list[i] = event(r.Channel, &r.Messages[i])
+		if r.Messages[i].Gap != "" {
+			latest = "" // nothing takes the place of this
+		}
+	}
+	return socketio.Batch(latest, list...)
+}
+
+func event(channel string, m *channels.Message) *socketio.Message {
+	if m.Gap != "" {
+		return socketio.NewMessage("/", "$gap", mustJSON(map[string]string{"channel": channel, "reason": m.Gap}))
+	}
+	return socketio.NewMessage("/", channel, m.Data, mustJSON(m.Position))
 }
 
 func mustJSON(v any) []byte {

@@ -33,6 +33,8 @@ var (
 	descBytesOut    = describe("bytes_out_total", "Bytes of packets that were sent to clients.")
 	descUpgrades    = describe("upgrades_total", "Sessions that moved from long-polling to WebSocket.")
 	descSlow        = describe("slow_clients_closed_total", "Clients closed because too much waited for them.")
+	descQueued      = describe("queued_bytes", "Bytes that wait for clients now, each client's counted.")
+	descReplaced    = describe("replaced_messages_total", "Messages of --latest channels that a newer one took the place of.")
 	descBrokerUp    = describe("broker_up", "Whether the broker can be reached.")
 	descBrokerLag   = describe("broker_lag_seconds", "How long the broker took to answer last.")
 )
@@ -41,7 +43,7 @@ var (
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descSessions, descChannels, descLingering, descMessagesIn, descMessagesOut, descBytesIn, descBytesOut,
-		descUpgrades, descSlow, descBrokerUp, descBrokerLag,
+		descUpgrades, descSlow, descQueued, descReplaced, descBrokerUp, descBrokerLag,
 	} {
 		ch <- d
 	}
@@ -68,6 +70,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descBytesOut, stats.BytesOut)
 	counter(descUpgrades, stats.Upgrades)
 	counter(descSlow, stats.SlowClosed)
+	counter(descReplaced, stats.Replaced)
+	gauge(descQueued, float64(stats.Queued))
 	up := 0.0
 	if c.s.broker.Up() {
 		up = 1

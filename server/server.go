@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/internal/tags"
 	"github.com/sb-stream/stream-server/server/engineio"
 	"github.com/sb-stream/stream-server/server/engineio/transport"
 	"github.com/sb-stream/stream-server/server/engineio/transport/polling"
@@ -57,7 +58,9 @@ func New(config Config) (*Server, error) {
 		broker:   config.Broker,
 		identity: newIdentity(config.JWTKey, config.GuestKey),
 		sessions: newSessions(),
-		channels: channels.New(config.Broker, config.Linger, encode),
+		channels: channels.New(channels.Config{
+			Broker: config.Broker, Linger: config.Linger, Encode: encode, Latest: tags.Patterns(config.Latest).Match,
+		}),
 		publish:  newKeys(config.PublishKeys),
 		operator: newKeys(config.OperatorKeys),
 	}
@@ -67,6 +70,8 @@ func New(config Config) (*Server, error) {
 		MaxPayload:   config.MaxMessage,
 		QueueBytes:   config.ClientQueue,
 		Sockets:      config.Sockets, // no handler of this server waits
+
+		TotalQueueBytes: config.TotalQueue,
 		Transports: []transport.Transport{
 			&polling.Transport{CheckOrigin: checkedOrigin},
 			&websocket.Transport{CheckOrigin: checkedOrigin},

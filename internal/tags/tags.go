@@ -59,3 +59,33 @@ func Check(tag string) error {
 	}
 	return nil
 }
+
+// Patterns are exact tags, and beginnings of tags followed by a star, such as
+// "score:*". A star alone is every tag.
+type Patterns []string
+
+// Match reports whether a tag is one of them.
+func (p Patterns) Match(tag string) bool {
+	for _, pattern := range p {
+		if prefix, star := strings.CutSuffix(pattern, "*"); pattern == tag || star && strings.HasPrefix(tag, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckPattern reports what keeps pattern from being one that a tag can match,
+// as Check does.
+func CheckPattern(pattern string) error {
+	prefix, star := strings.CutSuffix(pattern, "*")
+	switch {
+	case !star:
+		return Check(pattern)
+	case strings.Contains(prefix, "*"):
+		return fault("a pattern has one star, at its end")
+	case prefix == "":
+		return nil
+	default:
+		return Check(prefix + "x")
+	}
+}

@@ -1,6 +1,7 @@
 package tags
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -37,6 +38,35 @@ func TestCheck(t *testing.T) {
 	} {
 		if err := Check(tt.tag); (err == nil) != tt.ok {
 			t.Errorf("Check(%q) = %v, want ok %v", tt.tag, err, tt.ok)
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, tag string
+		want         bool
+	}{
+		{"score:*", "score:1", true},
+		{"score:*", "score:", true},
+		{"score:*", "score", false},
+		{"score:*", "high score:1", false},
+		{"score", "score", true},
+		{"score", "score:1", false},
+		{"*", "anything", true},
+		{"message:*", "message:1", true},
+		{"user#*", "user#42", true},
+	} {
+		if err := CheckPattern(tt.pattern); err != nil {
+			t.Errorf("CheckPattern(%q) = %v, want nil", tt.pattern, err)
+		}
+		if got := (Patterns{"other", tt.pattern}).Match(tt.tag); got != tt.want {
+			t.Errorf("%q matches %q: %v, want %v", tt.pattern, tt.tag, got, tt.want)
+		}
+	}
+	for _, pattern := range []string{"", "a,b", "$x", "$*", "__*", "a*b*", "**", "message", " x*", strings.Repeat("x", 255) + "*"} {
+		if err := CheckPattern(pattern); !errors.Is(err, Err) {
+			t.Errorf("CheckPattern(%q) = %v, want a fault", pattern, err)
 		}
 	}
 }

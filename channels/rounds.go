@@ -1,0 +1,169 @@
+package channels
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// A Round is the messages that go to all clients of a channel together: one, or
+// those that came while the round before was under way. So a channel that is
+// idle sends at once, and a hot one sends more at a time and seldom.
+//
+// A Round is immutable once its walk has begun.
+type Round struct {
+	Channel  string
+	Latest   bool // a client that is behind gets only the newest message
+	Messages []Message
+
+	// Encoding is what the owner of the clients keeps beside the messages, so
+	// that they are encoded once and not once per client. Opaque here.
+	Encoding any
+}
+
+// rounds is what a channel has while it sends, guarded by its mu.
+type rounds struct {
+	first, last uint64        // numbers of the messages of the round under way
+	pending     []Message     // of the next round
+	size        int           // bytes of data in pending
+	room        chan struct{} // closed when the next round begins; nil if nobody waits
+}
+
+const (
+	// inline is how many clients a channel may have for its publisher to walk
+	// them itself. Above it a goroutine does, so that the broker's other
+	// messages do not wait.
+	inline = partSize / 2
+
+	// maxPending is how many bytes wait for the next round. A publisher who
+	// brings more waits for it to begin: for this process, never for a client.
+	maxPending = 1 << 20
+
+	// turns is how many rounds a publisher walks for others before a goroutine
+	// takes over.
+	turns = 4
+
+	// partsPerCore is how many parts make a walk worth another core.
+	partsPerCore = 4
+)
+
+// publish numbers the message and sends it to every client. It returns how many
+// there are.
+func (ch *Channel) publish(data []byte, cs *Channels) int {
+	ch.mu.Lock()
+	for ch.rounds != nil && ch.rounds.size > maxPending {
+		if ch.rounds.room == nil {
+			ch.rounds.room = make(chan struct{})
+		}
+		room := ch.rounds.room
+		ch.mu.Unlock()
+		<-room
+		ch.mu.Lock()
+	}
+	number := cs.seq.last.Add(1)
+	return ch.sendAndUnlock(Message{Data: data, Position: cs.seq.position(number), number: number}, cs)
+}
+
+// sendAndUnlock adds m to the next round and, if none is under way, begins it.
+func (ch *Channel) sendAndUnlock(m Message, cs *Channels) int {
+	n := ch.clients.size()
+	if n == 0 {
+		ch.mu.Unlock()
+		return 0
+	}
+	idle := ch.rounds == nil
+	if idle {
+		newest := cs.seq.last.Load()
+		if m.number > 0 {
+			newest = m.number - 1
+		}
+		ch.rounds = &rounds{first: newest + 1, last: newest}
+	}
+	ch.rounds.pending = append(ch.rounds.pending, m)
+	ch.rounds.size += len(m.Data)
+	ch.mu.Unlock()
+	switch {
+	case !idle:
+	case n <= inline:
+		ch.walk(cs.encode, turns)
+	default:
+		go ch.walk(cs.encode, 0) // ends when nothing is pending
+	}
+	return n
+}
+
+// walk sends round after round until nothing is pending. After so many turns
+// another goroutine goes on; 0 is no limit.
+func (ch *Channel) walk(encode Encode, turns int) {
+	for turn := 1; ; turn++ {
+		r, parts, last := ch.nextRound()
+		if r == nil {
+			return
+		}
+		r.Encoding = encode(r)
+		sendTo(parts, r, last)
+		if turn == turns {
+			go ch.walk(encode, 0) // ends when nothing is pending
+			return
+		}
+	}
+}
+
+// nextRound takes what is pending, which goes to the clients of these parts and
+// ends with the message of this number. No round means that there is nothing.
+func (ch *Channel) nextRound() (r *Round, parts []*part, last uint64) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	now := ch.rounds
+	if len(now.pending) == 0 {
+		ch.rounds = nil
+		return nil, nil, 0
+	}
+	r = &Round{Channel: ch.tag, Latest: ch.latest, Messages: now.pending}
+	now.first = now.last + 1
+	for _, m := range r.Messages {
+		now.last = max(now.last, m.number)
+	}
+	now.pending, now.size = nil, 0
+	if now.room != nil {
+		close(now.room)
+		now.room = nil
+	}
+	return r, ch.clients.parts(), now.last
+}
+
+// sendTo sends a round to the clients of these parts, on as many cores as there
+// is work for. Holding the lock of a part all the way gives its clients the
+// messages in order; Send never blocks.
+func sendTo(parts []*part, r *Round, last uint64) {
+	if len(parts) == 1 {
+		parts[0].send(r, last)
+		return
+	}
+	var next atomic.Int64
+	work := func() {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(parts) {
+				return
+			}
+			parts[i].send(r, last)
+			runtime.Gosched() // a walk may take long, and others have work too
+		}
+	}
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(parts)/partsPerCore) - 1 {
+		others.Go(work) // ends with the walk
+	}
+	work()
+	others.Wait()
+}
+
+func (p *part) send(r *Round, last uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.list {
+		c.Send(r)
+	}
+	p.seen = last
+}
