@@ -22,8 +22,7 @@ type Channel struct {
 
 	live bool // guarded by mu; messages are certain to arrive
 
-	refs      int32  // guarded by Channels.mu; clients, and those about to be
-	idleSince uint64 // guarded by Channels.mu; ticket of the last time refs became 0
+	refs int32 // guarded by Channels.mu; clients, and those about to be
 
 	mu      sync.Mutex
 	clients clients       // guarded by mu: session id → client

@@ -37,10 +37,17 @@ type Channels struct {
 
 	mu        sync.RWMutex
 	channels  map[string]*Channel // guarded by mu; those that clients hear
-	lingering map[string]*Channel // guarded by mu; those that the last client left a while ago
+	lingering map[string]lingerer // guarded by mu; those that the last client left a while ago
 	idle      []idle              // guarded by mu; when to stop listening, oldest first
 	ticket    uint64              // guarded by mu; counts the times a channel became idle
 	timer     *time.Timer         // guarded by mu; set while idle is not empty
+}
+
+// A lingerer is a channel without clients, since the ticket of that number.
+type lingerer struct {
+	*Channel
+
+	since uint64
 }
 
 // idle is one time that a channel lost its last client.
@@ -62,7 +69,7 @@ func New(c Config) *Channels {
 		latest:    c.Latest,
 		seq:       sequence{epoch: rand.Text()[:6]},
 		channels:  make(map[string]*Channel),
-		lingering: make(map[string]*Channel),
+		lingering: make(map[string]lingerer),
 	}
 }
 
@@ -73,6 +80,9 @@ type Subscription struct {
 
 	channel *Channel
 }
+
+// Tag is the channel's own copy of its tag, for whoever keeps it.
+func (s Subscription) Tag() string { return s.channel.tag }
 
 // Early notes that the client was answered before the channel was live, so
 // that it is told of the gap when it is. It reports false if the channel is
@@ -85,7 +95,7 @@ func (cs *Channels) Subscribe(tag string, c Client) Subscription {
 	cs.mu.Lock()
 	ch := cs.channels[tag]
 	if ch == nil {
-		if ch = cs.lingering[tag]; ch != nil {
+		if ch = cs.lingering[tag].Channel; ch != nil {
 			delete(cs.lingering, tag)
 		} else {
 			ch = &Channel{tag: tag, latest: cs.latest(tag)}
@@ -126,9 +136,8 @@ func (cs *Channels) release(ch *Channel) {
 		cs.broker.Unlisten(ch.tag)
 		return
 	}
-	cs.lingering[ch.tag] = ch
 	cs.ticket++
-	ch.idleSince = cs.ticket
+	cs.lingering[ch.tag] = lingerer{ch, cs.ticket}
 	cs.idle = append(cs.idle, idle{ch, cs.ticket, time.Now().Add(cs.linger)})
 	if cs.timer == nil {
 		cs.timer = time.AfterFunc(cs.linger, cs.sweep)
@@ -149,10 +158,9 @@ func (cs *Channels) sweep() {
 			return
 		}
 		cs.idle = cs.idle[1:]
-		ch := first.channel
-		if ch.refs == 0 && ch.idleSince == first.ticket {
-			delete(cs.lingering, ch.tag)
-			cs.broker.Unlisten(ch.tag)
+		if tag := first.channel.tag; cs.lingering[tag].since == first.ticket {
+			delete(cs.lingering, tag)
+			cs.broker.Unlisten(tag)
 		}
 	}
 	cs.idle = nil // gives the memory back
@@ -187,10 +195,14 @@ func (cs *Channels) Lost(reason string, tags ...string) {
 func (cs *Channels) find(tag string) *Channel {
 	cs.mu.RLock()
 	defer cs.mu.RUnlock()
+	return cs.findLocked(tag)
+}
+
+func (cs *Channels) findLocked(tag string) *Channel {
 	if ch := cs.channels[tag]; ch != nil {
 		return ch
 	}
-	return cs.lingering[tag]
+	return cs.lingering[tag].Channel
 }
 
 func (cs *Channels) pick(tags []string) []*Channel {
@@ -198,17 +210,16 @@ func (cs *Channels) pick(tags []string) []*Channel {
 	defer cs.mu.RUnlock()
 	var list []*Channel
 	if len(tags) == 0 {
-		for _, m := range []map[string]*Channel{cs.channels, cs.lingering} {
-			for _, ch := range m {
-				list = append(list, ch)
-			}
+		for _, ch := range cs.channels {
+			list = append(list, ch)
+		}
+		for _, l := range cs.lingering {
+			list = append(list, l.Channel)
 		}
 	}
 	for _, tag := range tags {
-		for _, m := range []map[string]*Channel{cs.channels, cs.lingering} {
-			if ch := m[tag]; ch != nil {
-				list = append(list, ch)
-			}
+		if ch := cs.findLocked(tag); ch != nil {
+			list = append(list, ch)
 		}
 	}
 	return list
@@ -227,6 +238,13 @@ func (cs *Channels) Clients(tag string) int {
 		return ch.size()
 	}
 	return 0
+}
+
+// Sending reports whether messages of the channel are on their way to its
+// clients: large channels are walked beside their publisher.
+func (cs *Channels) Sending(tag string) bool {
+	ch := cs.find(tag)
+	return ch != nil && ch.walking()
 }
 
 // Close forgets the timer. The map is not used after it.

@@ -16,7 +16,8 @@ const partSize = 128
 // lock of the part too.
 type clients struct {
 	first part
-	more  *parts // nil while the first part has been enough
+	one   [1]Client // room for the first client of most channels
+	more  *parts    // nil while the first part is enough
 }
 
 // A part is some of the clients of a channel.
@@ -76,7 +77,13 @@ func (cs *clients) put(c Client, fresh uint64) (seen uint64, added bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p == &cs.first && len(p.list) == 0 {
+		p.list = cs.one[:0]
+	}
 	p.list = append(p.list, c)
+	if p == &cs.first && len(p.list) > 1 {
+		cs.one[0] = nil // the list has moved
+	}
 	return p.seen, true
 }
 

@@ -109,6 +109,13 @@ func (ch *Channel) walk(encode Encode, turns int) {
 	}
 }
 
+// walking reports whether rounds are under way.
+func (ch *Channel) walking() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.rounds != nil
+}
+
 // nextRound takes what is pending, which goes to the clients of these parts and
 // ends with the message of this number. No round means that there is nothing.
 func (ch *Channel) nextRound() (r *Round, parts []*part, last uint64) {

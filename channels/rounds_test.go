@@ -174,13 +174,6 @@ func TestNoHoleUnderChurn(t *testing.T) {
 	}
 }
 
-// walking reports whether rounds are under way.
-func (ch *Channel) walking() bool {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.rounds != nil
-}
-
 // checkNumbers holds what a client got against its position: the next number
 // first, and no hole. All messages of the test are of one channel.
 func checkNumbers(t *testing.T, c *numbered, position Position, seq *sequence) {

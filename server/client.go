@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/sb-stream/stream-server/channels"
@@ -13,18 +14,19 @@ type client struct {
 	// Constant.
 	conn socketio.Conn
 
-	mu       sync.Mutex
-	member   Member              // guarded by mu
-	channels map[string]struct{} // guarded by mu; what it hears; nil once it has left
-	done     chan struct{}       // guarded by mu; closed by leave; nil while nobody waits
+	mu      sync.Mutex
+	member  string        // guarded by mu; the id of who this session belongs to
+	tags    []string      // guarded by mu; of the channels that it hears, few
+	one     [1]string     // guarded by mu; room for the first of them
+	left    bool          // guarded by mu; it hears nothing any more
+	waiting int           // guarded by mu; callers of gone that have not called stay
+	done    chan struct{} // guarded by mu; closed by leave; nil while nobody waits
 }
 
-func newClient(conn socketio.Conn, member Member) *client {
-	return &client{
-		conn:     conn,
-		member:   member,
-		channels: make(map[string]struct{}),
-	}
+func newClient(conn socketio.Conn, member string) *client {
+	c := &client{conn: conn, member: member}
+	c.tags = c.one[:0]
+	return c
 }
 
 // ID is the public session id.
@@ -39,28 +41,30 @@ func (c *client) Emit(event string, args ...any) { c.conn.Emit(event, args...) }
 // Close disconnects the client.
 func (c *client) Close() error { return c.conn.Close() }
 
-// hear subscribes to all of tags or to none. Holding mu all the way makes a
+// hear subscribes to all of tags, in their order, or to none. Holding mu all the way makes a
 // subscribe that meets the disconnect of its client either come before it, and
 // be undone by it, or find that the client has left.
-func (c *client) hear(all *channels.Channels, tags []string, limit int) (map[string]channels.Subscription, error) {
+func (c *client) hear(all *channels.Channels, tags []string, limit int) ([]channels.Subscription, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.channels == nil {
+	if c.left {
 		return nil, &wireError{Code: CodeUnavailable, Message: "the connection has ended"}
 	}
 	added := 0
 	for _, tag := range tags {
-		if _, ok := c.channels[tag]; !ok {
+		if !slices.Contains(c.tags, tag) {
 			added++
 		}
 	}
-	if len(c.channels)+added > limit {
+	if len(c.tags)+added > limit {
 		return nil, &wireError{Code: CodeTooManyChannels, Message: "this connection hears as many channels as it may"}
 	}
-	subscriptions := make(map[string]channels.Subscription, len(tags))
-	for _, tag := range tags {
-		c.channels[tag] = struct{}{}
-		subscriptions[tag] = all.Subscribe(tag, c)
+	subscriptions := make([]channels.Subscription, len(tags))
+	for i, tag := range tags {
+		subscriptions[i] = all.Subscribe(tag, c)
+		if !slices.Contains(c.tags, tag) {
+			c.tags = append(c.tags, subscriptions[i].Tag())
+		}
 	}
 	return subscriptions, nil
 }
@@ -70,8 +74,8 @@ func (c *client) unhear(all *channels.Channels, tags []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, tag := range tags {
-		if _, ok := c.channels[tag]; ok {
-			delete(c.channels, tag)
+		if i := slices.Index(c.tags, tag); i >= 0 {
+			c.tags = slices.Delete(c.tags, i, i+1)
 			all.Unsubscribe(tag, c.ID())
 		}
 	}
@@ -81,37 +85,42 @@ func (c *client) unhear(all *channels.Channels, tags []string) {
 func (c *client) leave(all *channels.Channels) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for tag := range c.channels {
+	for _, tag := range c.tags {
 		all.Unsubscribe(tag, c.ID())
 	}
-	c.channels = nil
+	c.tags, c.left = nil, true
 	if c.done != nil {
 		close(c.done)
 	}
 }
 
-// gone is closed when the client has left.
+// gone is closed when the client has left. The caller calls stay when it no
+// longer waits.
 func (c *client) gone() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.waiting++
 	if c.done == nil {
 		c.done = make(chan struct{})
-		if c.channels == nil {
+		if c.left {
 			close(c.done)
 		}
 	}
 	return c.done
 }
 
-// who is the member that this session belongs to.
-func (c *client) who() Member {
+// stay ends gone.
+func (c *client) stay() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.member
+	if c.waiting--; c.waiting == 0 {
+		c.done = nil
+	}
 }
 
-func (c *client) setMember(m Member) {
+// setMember makes the session somebody else's.
+func (c *client) setMember(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.member = m
+	c.member = id
 }

@@ -52,6 +52,7 @@ func (s *Server) identify(conn socketio.Conn) error {
 		return &socketio.Refusal{Message: e.Message, Data: e}
 	}
 	conn.SetContext(newClient(conn, member))
+	conn.ForgetHandshake() // its credentials have been read
 	return nil
 }
 
@@ -59,18 +60,20 @@ func (s *Server) identify(conn socketio.Conn) error {
 func (s *Server) connected(conn socketio.Conn) error {
 	c := conn.Context().(*client)
 	s.sessions.Add(c.ID(), c)
-	c.tellSession()
-	conn.ForgetHandshake() // its credentials have been read
+	s.tellSession(c, c.member)
 	return nil
 }
 
-func (c *client) tellSession() {
-	m := c.who()
-	session := map[string]string{"id": c.ID(), "member": m.ID}
-	if m.Guest != "" {
-		session["guest"] = m.Guest
-	}
-	c.Emit("$session", session)
+// tellSession tells the client who it is taken for.
+func (s *Server) tellSession(c *client, member string) {
+	c.Emit("$session", session{ID: c.ID(), Member: member, Guest: s.identity.token(member)})
+}
+
+// session is the argument of $session.
+type session struct {
+	ID     string `json:"id"`
+	Member string `json:"member"`
+	Guest  string `json:"guest,omitempty"` // the token that makes the same guest again
 }
 
 // disconnected takes the session out of both maps.
@@ -91,32 +94,34 @@ func (s *Server) subscribe(c *client, e *socketio.Event) error {
 		return err
 	}
 	if allLive(subscriptions) {
-		e.Ack(subscribedTo(subscriptions))
+		e.Ack(subscribedTo(tags, subscriptions))
 		return nil
 	}
-	go s.ackWhenLive(c, e, subscriptions)
+	go s.ackWhenLive(c, e, tags, subscriptions)
 	return nil
 }
 
 // ackWhenLive answers once the broker has confirmed, and after ackTimeout in
 // any case. It ends then, or with the client.
-func (s *Server) ackWhenLive(c *client, e *socketio.Event, subscriptions map[string]channels.Subscription) {
+func (*Server) ackWhenLive(c *client, e *socketio.Event, tags []string, subscriptions []channels.Subscription) {
+	gone := c.gone()
+	defer c.stay()
 	timeout := time.NewTimer(ackTimeout)
 	defer timeout.Stop()
 	for _, sub := range subscriptions {
 		select {
 		case <-sub.Live:
-		case <-c.gone():
+		case <-gone:
 			return
 		case <-timeout.C:
-			e.Ack(subscribedTo(subscriptions))
+			e.Ack(subscribedTo(tags, subscriptions))
 			return
 		}
 	}
-	e.Ack(subscribedTo(subscriptions))
+	e.Ack(subscribedTo(tags, subscriptions))
 }
 
-func allLive(subscriptions map[string]channels.Subscription) bool {
+func allLive(subscriptions []channels.Subscription) bool {
 	for _, sub := range subscriptions {
 		select {
 		case <-sub.Live:
@@ -129,14 +134,14 @@ func allLive(subscriptions map[string]channels.Subscription) bool {
 
 // subscribedTo is the ack. Channels that are not live are told so, and that
 // they are to get $gap when they are.
-func subscribedTo(subscriptions map[string]channels.Subscription) ack {
+func subscribedTo(tags []string, subscriptions []channels.Subscription) ack {
 	a := ack{OK: true, Channels: make(map[string]subscribed, len(subscriptions))}
-	for tag, sub := range subscriptions {
+	for i, sub := range subscriptions {
 		answer := subscribed{Position: sub.Position}
 		if sub.Early() {
 			answer.Live = new(bool)
 		}
-		a.Channels[tag] = answer
+		a.Channels[tags[i]] = answer
 	}
 	return a
 }
@@ -162,7 +167,7 @@ func (s *Server) reidentify(c *client, e *socketio.Event) error {
 		return err
 	}
 	c.setMember(member)
-	c.tellSession()
+	s.tellSession(c, member)
 	e.Ack(ack{OK: true})
 	return nil
 }

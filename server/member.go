@@ -16,11 +16,8 @@ import (
 	"github.com/sb-stream/stream-server/server/socketio"
 )
 
-// A Member is who a session belongs to.
-type Member struct {
-	ID    string // of the member; of a guest, guestPrefix and 130 random bits
-	Guest string // the token that makes the same guest again; empty for a member
-}
+// A member is who a session belongs to, by an id: that of a guest is guestPrefix
+// and 130 random bits.
 
 // guestPrefix begins the id of every guest, and of no member.
 const guestPrefix = "guest:"
@@ -71,26 +68,26 @@ func credentialsOf(c socketio.Conn) credentials {
 // find is the second step of a subscription: the member of a valid token, else
 // the guest of a valid guest token, else a new guest. A token that is not
 // valid is an error, never a guest.
-func (id *identity) find(from credentials) (Member, error) {
+func (id *identity) find(from credentials) (member string, err error) {
 	if from.Token != "" && len(id.jwtKey) > 0 {
 		return id.member(from.Token)
 	}
 	if guest, ok := id.guest(from.Guest); ok {
 		return guest, nil
 	}
-	return id.newGuest(), nil
+	return guestPrefix + rand.Text(), nil
 }
 
 // member is who a token names.
-func (id *identity) member(token string) (Member, error) {
+func (id *identity) member(token string) (member string, err error) {
 	if len(id.jwtKey) == 0 {
-		return Member{}, &wireError{Code: CodeBadToken, Message: "this server takes no tokens"}
+		return "", &wireError{Code: CodeBadToken, Message: "this server takes no tokens"}
 	}
 	if len(token) > maxToken {
-		return Member{}, &wireError{Code: CodeBadToken, Message: "the token is too long"}
+		return "", &wireError{Code: CodeBadToken, Message: "the token is too long"}
 	}
 	var claims jwt.RegisteredClaims
-	_, err := jwt.ParseWithClaims(token, &claims,
+	_, err = jwt.ParseWithClaims(token, &claims,
 		func(*jwt.Token) (any, error) { return id.jwtKey, nil },
 		jwt.WithValidMethods([]string{"HS256"}),
 		jwt.WithExpirationRequired(),
@@ -98,28 +95,31 @@ func (id *identity) member(token string) (Member, error) {
 	)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return Member{}, &wireError{Code: CodeExpired, Message: "the token has expired"}
+		return "", &wireError{Code: CodeExpired, Message: "the token has expired"}
 	case err != nil:
-		return Member{}, &wireError{Code: CodeBadToken, Message: "the token is not valid"}
+		return "", &wireError{Code: CodeBadToken, Message: "the token is not valid"}
 	case claims.Subject == "" || strings.HasPrefix(claims.Subject, guestPrefix):
-		return Member{}, &wireError{Code: CodeBadToken, Message: "the token names no member"}
+		return "", &wireError{Code: CodeBadToken, Message: "the token names no member"}
 	}
-	return Member{ID: claims.Subject}, nil
+	return claims.Subject, nil
 }
 
-func (id *identity) newGuest() Member {
-	name := guestPrefix + rand.Text()
-	return Member{ID: name, Guest: name + "." + id.sign(name)}
+// token makes the same guest again when the client sends it; empty for a member.
+func (id *identity) token(member string) string {
+	if !strings.HasPrefix(member, guestPrefix) {
+		return ""
+	}
+	return member + "." + id.sign(member)
 }
 
 // guest is who a guest token names.
-func (id *identity) guest(token string) (Member, bool) {
+func (id *identity) guest(token string) (member string, ok bool) {
 	name, signature, ok := strings.Cut(token, ".")
 	if !ok || len(token) > 128 || !strings.HasPrefix(name, guestPrefix) ||
 		!hmac.Equal([]byte(signature), []byte(id.sign(name))) {
-		return Member{}, false
+		return "", false
 	}
-	return Member{ID: name, Guest: token}, true
+	return strings.Clone(name), true
 }
 
 func (id *identity) sign(name string) string {

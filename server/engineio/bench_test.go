@@ -91,7 +91,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		}
 	}
 	// AllocsPerRun calls once more to warm up; the open packet came first.
-	to := sessions[0].out.(*sink)
+	to := sessions[0].ws.conn.(*sink)
 	if want := 101*4*frame.Len() + len(sessions[0].openFrame(webSocket).buf); to.writes != 1+3*101 || to.bytes != want {
 		t.Errorf("the socket got %d bytes in %d writes, want %d in %d", to.bytes, to.writes, want, 1+3*101)
 	}

@@ -19,10 +19,8 @@ type message struct {
 }
 
 // frames turns the bytes of a client into messages (RFC 6455), however they are
-// cut. Lengths are checked against limit when a header is whole, and what is
-// held grows only with what arrived.
+// cut. What is held grows only with what arrived.
 type frames struct {
-	limit   int      // bytes of a message
 	partial *partial // of a message that is not whole yet; nil between messages
 }
 
@@ -46,16 +44,17 @@ var partials = sync.Pool{New: func() any { return new(partial) }}
 
 // next takes the first message off p, whose bytes it changes, and returns what
 // comes after it. No message means that all of p was taken. The data is valid
-// until p changes. A fault is the status to close with: after it, there is
+// until p changes. limit is how many bytes a message may have: lengths are held
+// against it when a header is whole. A fault is the status to close with: after it, there is
 // nothing more to be read.
-func (f *frames) next(p []byte) (m message, rest []byte, fault ws.StatusCode) {
+func (f *frames) next(p []byte, limit int) (m message, rest []byte, fault ws.StatusCode) {
 	if len(p) == 0 {
 		return message{}, nil, 0
 	}
 	if f.partial == nil {
 		f.partial = partials.Get().(*partial)
 	}
-	m, rest, fault = f.partial.next(p, f.limit)
+	m, rest, fault = f.partial.next(p, limit)
 	if f.partial.idle() {
 		partials.Put(f.partial)
 		f.partial = nil

@@ -11,11 +11,11 @@ import (
 
 // parse is what frames makes of the pieces, as text.
 func parse(limit int, pieces ...[]byte) (got []string) {
-	f := frames{limit: limit}
+	var f frames
 	for _, p := range pieces {
 		p = bytes.Clone(p) // next changes it
 		for {
-			m, rest, fault := f.next(p)
+			m, rest, fault := f.next(p, limit)
 			if fault != 0 {
 				return append(got, fmt.Sprintf("fault %d", fault))
 			}
@@ -114,8 +114,8 @@ func FuzzFrames(f *testing.F) {
 		if got := parse(limit, pieces...); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("frames in pieces = %q, want %q as in one", got, want)
 		}
-		held := frames{limit: limit}
-		held.next(bytes.Clone(in))
+		var held frames
+		held.next(bytes.Clone(in), limit)
 		if part := held.partial; part != nil && cap(part.data)+cap(part.control) > 4*limit {
 			t.Errorf("frames hold %d bytes, want no more than a message", cap(part.data)+cap(part.control))
 		}

@@ -177,8 +177,7 @@ func (s *Session) serveAttach(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.state == stateOpen {
-		s.useLocked(k)
-		k.live = true
+		s.ws, k.live = k, true
 		s.server.stats.closed(s.version, polling)
 		s.server.stats.opened(s.version, webSocket)
 		s.heardLocked()

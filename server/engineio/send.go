@@ -36,7 +36,7 @@ func (s *Session) SendAll(b *Bundle) {
 	defer s.mu.Unlock()
 	switch {
 	case s.state != stateOpen:
-	case s.out != nil && len(s.queue) == 0 && s.out.Write(b.wire):
+	case s.ws != nil && len(s.queue) == 0 && s.ws.conn.Write(b.wire):
 		s.server.stats.sent(s, len(b.frames), len(b.wire))
 	default:
 		s.queueAllLocked(b)
@@ -100,7 +100,7 @@ func (s *Session) roomLocked(size, messages int) bool {
 
 // pushLocked sends f at once if nothing is before it, or queues it.
 func (s *Session) pushLocked(f Frame) {
-	if s.out != nil && len(s.queue) == 0 && s.out.Write(f.buf) {
+	if s.ws != nil && len(s.queue) == 0 && s.ws.conn.Write(f.buf) {
 		return
 	}
 	s.queueLocked(f)
@@ -134,7 +134,7 @@ func (s *Session) flushLocked() {
 			list[i] = f.buf
 			size += len(f.buf)
 		}
-		taken := s.out.WriteAll(list[:n]...)
+		taken := s.ws.conn.WriteAll(list[:n]...)
 		clear(list[:n])
 		vectors.Put(list)
 		if !taken {
@@ -164,7 +164,7 @@ func (s *Session) Writable() bool {
 	case s.state != stateOpen || len(s.queue) > 0:
 		return false
 	case s.ws != nil:
-		return !s.out.Busy()
+		return !s.ws.conn.Busy()
 	default:
 		return s.poll != nil && s.answering == nil
 	}

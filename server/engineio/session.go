@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/sb-stream/stream-server/internal/deadline"
 	"github.com/sb-stream/stream-server/server/engineio/packet"
-	"github.com/sb-stream/stream-server/server/reactor"
 )
 
 // The transports, as in the query and in Session.Transport.
@@ -37,7 +37,6 @@ type Session struct {
 	// Constant after the handshake.
 	server  *Server
 	id      string
-	remote  string // address of the client
 	version packet.Version
 	b64     bool // takes no binary (PROTOCOL.md 3.1, 3.3)
 
@@ -57,9 +56,10 @@ type Session struct {
 
 	turns chan struct{} // guarded by mu; closed when the turn is free; nil if nobody waits
 
-	ws           *socket      // guarded by mu; the transport, if it is a WebSocket
-	out          reactor.Conn // guarded by mu; that of ws
-	*longPolling              // constant; what it points to is guarded by mu
+	ws           *socket // guarded by mu; the transport, if it is a WebSocket
+	*longPolling         // constant; what it points to is guarded by mu
+
+	first socket // the first WebSocket of the session, seldom followed by another
 }
 
 // A beginning is what a session keeps of its handshake, and for the application.
@@ -71,14 +71,15 @@ type beginning struct {
 // longPolling is what a session has while it polls and, while it upgrades, of
 // the WebSocket that is not the transport yet.
 type longPolling struct {
-	jsonp     *callback // constant; of what polls are answered with, if by scripts
-	poll      *poll     // a GET without an answer
-	answering *poll     // a GET whose answer is being written
-	post      *post     // a POST under way
-	probe     *socket   // of the upgrade
-	corked    bool      // a POST is processed: its poll waits for the whole
-	upgrading bool      // somebody tries to upgrade
-	probed    bool      // probe was answered: the client is about to finish
+	jsonp     *callback   // constant; of what polls are answered with, if by scripts
+	poll      *poll       // a GET without an answer
+	answering *poll       // a GET whose answer is being written
+	post      *post       // a POST under way
+	probe     *socket     // of the upgrade
+	timeout   *time.Timer // of probe
+	corked    bool        // a POST is processed: its poll waits for the whole
+	upgrading bool        // somebody tries to upgrade
+	probed    bool        // probe was answered: the client is about to finish
 }
 
 // neverPolled is the longPolling of all sessions that begin on a WebSocket.
@@ -89,7 +90,6 @@ func newSession(s *Server, v packet.Version, h *Handshake) *Session {
 	return &Session{
 		server:      s,
 		id:          s.opts.SessionIDGenerator.NewID(),
-		remote:      h.RemoteAddr.String(),
 		version:     v,
 		turn:        true, // until begin: the receiver is not there yet
 		begun:       &beginning{handshake: h},
@@ -102,9 +102,6 @@ func (s *Session) polls(jsonp *callback) { s.longPolling = &longPolling{jsonp: j
 
 // Spot is the session's place on the wheel.
 func (s *Session) Spot() *deadline.Spot[*Session] { return &s.spot }
-
-// useLocked makes k the transport.
-func (s *Session) useLocked(k *socket) { s.ws, s.out = k, k.conn }
 
 // begin tells the application of the session that r has begun, which is in the
 // table, and lets its packets come.
@@ -133,19 +130,19 @@ func (s *Session) Version() packet.Version { return s.version }
 // in base64.
 func (s *Session) TakesBinary() bool { return !s.b64 }
 
-// Handshake is the request that the session began with. After ForgetHandshake
-// it is RemoteAddr alone.
+// Handshake is the request that the session began with, and nothing after
+// ForgetHandshake.
 func (s *Session) Handshake() *Handshake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.begun == nil || s.begun.handshake == nil {
-		return &Handshake{RemoteAddr: addr(s.remote)}
+		return &Handshake{RemoteAddr: addr(""), LocalAddr: addr("")}
 	}
 	return s.begun.handshake
 }
 
-// ForgetHandshake lets go of all but the client's address, for the sake of
-// memory: the header is more than all else that an idle session keeps.
+// ForgetHandshake lets go of the handshake, for the sake of memory: it is more
+// than all else that an idle session keeps.
 func (s *Session) ForgetHandshake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,9 +180,9 @@ func (s *Session) URL() url.URL { return s.Handshake().URL }
 func (s *Session) RemoteHeader() http.Header { return s.Handshake().Header }
 
 // RemoteAddr is where the handshake came from.
-func (s *Session) RemoteAddr() net.Addr { return addr(s.remote) }
+func (s *Session) RemoteAddr() net.Addr { return s.Handshake().RemoteAddr }
 
-// LocalAddr is where the handshake arrived; nil after ForgetHandshake.
+// LocalAddr is where the handshake arrived.
 func (s *Session) LocalAddr() net.Addr { return s.Handshake().LocalAddr }
 
 // Transport is the one in use: "polling" or "websocket".

@@ -41,7 +41,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	}
 	if wanted && s.state == stateOpen {
 		s.probe = k
-		k.timeout = time.AfterFunc(s.server.opts.UpgradeTimeout, func() { s.abandon(k) })
+		s.timeout = time.AfterFunc(s.server.opts.UpgradeTimeout, func() { s.abandon(k) })
 	} else {
 		k.conn.Close(statusless)
 	}
@@ -60,10 +60,15 @@ func (s *Session) abandon(k *socket) {
 
 func (s *Session) dropProbeLocked() {
 	if k := s.probe; k != nil {
-		k.timeout.Stop()
+		s.stopTimeoutLocked()
 		k.conn.Close(statusless)
 		s.probe, s.probed, s.upgrading = nil, false, false
 	}
+}
+
+func (s *Session) stopTimeoutLocked() {
+	s.timeout.Stop()
+	s.timeout = nil
 }
 
 // probing takes a message on a socket that is not the transport yet. It is
@@ -118,10 +123,9 @@ func (s *Session) switchTo(k *socket) bool {
 		s.closeOverLocked(k)
 		return false
 	}
-	k.timeout.Stop()
-	k.timeout = nil
+	s.stopTimeoutLocked()
 	s.probe, s.probed, s.upgrading = nil, false, false
-	s.useLocked(k)
+	s.ws = k
 	s.server.stats.upgraded(s.version)
 	s.flushLocked()
 	return true

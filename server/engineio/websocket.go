@@ -33,8 +33,18 @@ type socket struct {
 	frames frames
 	live   bool // it is the transport
 
-	pong    *[]byte     // guarded by session.mu; the answer to the last ping, if it has to wait
-	timeout *time.Timer // guarded by session.mu; of a probe
+	pong *[]byte // guarded by session.mu; the answer to the last ping, if it has to wait
+}
+
+// newSocket is a socket of the session, which has no Conn yet.
+func (s *Session) newSocket() *socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first.session == nil {
+		s.first.session = s
+		return &s.first
+	}
+	return &socket{session: s}
 }
 
 // openWebSocket begins a session on a WebSocket. The open packet is the first
@@ -55,7 +65,7 @@ func (s *Server) Attach(r *http.Request, open func(reactor.Handler) reactor.Conn
 		return false
 	}
 	session := newSession(s, packet.V4, newHandshake(r))
-	k := &socket{session: session, frames: frames{limit: s.opts.MaxPayload}}
+	k := session.newSocket()
 	k.conn = open(k)
 	session.beginOn(k, nil, r)
 	return true
@@ -65,14 +75,13 @@ func (s *Server) Attach(r *http.Request, open func(reactor.Handler) reactor.Conn
 func (s *Session) beginOn(k *socket, early []byte, r *http.Request) {
 	s.mu.Lock()
 	k.conn.Write(s.openFrame(webSocket).buf)
-	s.useLocked(k)
-	k.live = true
+	s.ws, k.live = k, true
 	s.mu.Unlock()
 	if s.server.add(s, webSocket) {
 		s.begin(r)
 	} else { // the server shuts down
 		s.mu.Lock()
-		s.ws, s.out, k.live = nil, nil, false
+		s.ws, k.live = nil, false
 		s.mu.Unlock()
 		k.conn.Close(statusless)
 	}
@@ -83,7 +92,7 @@ func (s *Session) beginOn(k *socket, early []byte, r *http.Request) {
 // client sent after the request; or nil if the request was no good, which the
 // client has been told. The caller starts the socket.
 func (s *Server) openSocket(w http.ResponseWriter, r *http.Request, session *Session) (k *socket, early []byte) {
-	k = &socket{session: session, frames: frames{limit: s.opts.MaxPayload}}
+	k = session.newSocket()
 	if k.conn, early = s.hijack(w, r, k); k.conn == nil {
 		return nil, nil
 	}
@@ -180,7 +189,7 @@ func (k *socket) Read(p []byte) {
 		}
 	}()
 	for {
-		m, rest, fault := k.frames.next(p)
+		m, rest, fault := k.frames.next(p, s.server.opts.MaxPayload)
 		switch {
 		case fault != 0:
 			k.end(ReasonParseError, closeWith(fault))

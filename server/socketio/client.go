@@ -36,7 +36,9 @@ type client struct {
 	removed map[string]struct{} // namespaces that the server has taken it out of
 
 	mu    sync.Mutex
-	conns []*conn // guarded by mu; one for each namespace that it is in, few
+	conns []*conn  // guarded by mu; one for each namespace that it is in, few
+	one   [1]*conn // guarded by mu; room for the first of them
+	first conn     // the first Conn, and for most clients the only one
 }
 
 // A partial is a packet that has not all its attachments yet.
@@ -64,6 +66,7 @@ func (j *joining) late() {
 // accept is called for each new session.
 func (s *Server) accept(session *eio.Session) eio.Receiver {
 	c := &client{server: s, session: session}
+	c.conns = c.one[:0]
 	c.joining = &joining{client: c}
 	s.joining.Set(c.joining, s.connectTimeout())
 	if c.old() {

@@ -26,8 +26,9 @@ type Conn interface {
 	// Namespace is "/" or what the client asked for.
 	Namespace() string
 
-	// URL, RemoteHeader, RemoteAddr and LocalAddr are those of the handshake.
-	// ForgetHandshake lets go of the first two, for the sake of memory.
+	// URL, RemoteHeader, RemoteAddr and LocalAddr are those of the handshake, and
+	// Auth that of CONNECT. ForgetHandshake lets go of them all, for the sake of
+	// memory: they are more than all else that an idle client keeps.
 	URL() url.URL
 	RemoteHeader() http.Header
 	RemoteAddr() net.Addr
@@ -97,14 +98,14 @@ type conn struct {
 	session   *eio.Session // that of the client: one hop less for every message
 	namespace *namespace
 	id        string
-	auth      json.RawMessage
 
 	left atomic.Bool // set once nothing is to be sent any more
 	gone bool        // owned by the calls of the session; OnDisconnect has run
 
 	mu      sync.Mutex
-	context any      // guarded by mu
-	waiting *waiting // guarded by mu; nil if nobody does
+	auth    json.RawMessage // guarded by mu
+	context any             // guarded by mu
+	waiting *waiting        // guarded by mu; nil if nobody does
 
 	rooms map[string]struct{} // guarded by namespace.mu; nil if none
 }
@@ -126,14 +127,25 @@ func (c *conn) waitingLocked() *waiting {
 
 func (c *conn) ID() string                { return c.id }
 func (c *conn) Namespace() string         { return c.namespace.name }
-func (c *conn) Auth() json.RawMessage     { return c.auth }
 func (c *conn) URL() url.URL              { return c.session.URL() }
 func (c *conn) RemoteHeader() http.Header { return c.session.RemoteHeader() }
 func (c *conn) RemoteAddr() net.Addr      { return c.session.RemoteAddr() }
 func (c *conn) LocalAddr() net.Addr       { return c.session.LocalAddr() }
-func (c *conn) ForgetHandshake()          { c.session.ForgetHandshake() }
 func (c *conn) Protocol() int             { return int(c.session.Version()) }
 func (c *conn) Transport() string         { return c.session.Transport() }
+
+func (c *conn) ForgetHandshake() {
+	c.session.ForgetHandshake()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.auth = nil
+}
+
+func (c *conn) Auth() json.RawMessage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.auth
+}
 
 func (c *conn) Context() any {
 	c.mu.Lock()

@@ -43,31 +43,36 @@ func (c *client) connect(name string, auth json.RawMessage) {
 		return
 	}
 	h := n.handlers()
-	conn := &conn{client: c, session: c.session, namespace: n, id: rand.Text(), auth: auth, context: c.session.Context()}
+	self := &c.first
+	if self.client != nil { // it is, or was, in another
+		self = &conn{}
+	}
+	self.client, self.session, self.namespace = c, c.session, n
+	self.id, self.auth, self.context = rand.Text(), auth, c.session.Context()
 	for _, check := range h.middleware {
-		if err := check(conn); err != nil {
+		if err := check(self); err != nil {
 			c.refuse(name, err)
 			return
 		}
 	}
 	delete(c.removed, name)
 	c.mu.Lock()
-	c.conns = append(c.conns, conn)
+	c.conns = append(c.conns, self)
 	c.mu.Unlock()
-	n.enter(conn)
+	n.enter(self)
 	c.joined()
 
 	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
 	if !c.old() {
-		answer.Data = []byte(`{"sid":"` + conn.id + `"}`)
+		answer.Data = []byte(`{"sid":"` + self.id + `"}`)
 	}
 	c.send(answer)
 	if h.connect == nil {
 		return
 	}
-	if err := h.connect(conn); err != nil {
-		n.fail(conn, err)
-		conn.Disconnect()
+	if err := h.connect(self); err != nil {
+		n.fail(self, err)
+		self.Disconnect()
 	}
 }
 
