@@ -42,14 +42,6 @@ func (cs *clients) size() int {
 	return len(cs.first.list)
 }
 
-// parts are the lists to walk.
-func (cs *clients) parts() []*part {
-	if cs.more != nil {
-		return cs.more.list
-	}
-	return []*part{&cs.first}
-}
-
 // put adds a client, or replaces the one of the same id, and returns what its
 // part has seen, which is fresh if the part is new.
 func (cs *clients) put(c Client, fresh uint64) (seen uint64, added bool) {

@@ -31,8 +31,8 @@ type sequence struct {
 func (s *sequence) now() Position { return s.position(s.last.Load()) }
 
 func (s *sequence) position(n uint64) Position {
-	b := make([]byte, 0, 24)
-	b = append(b, s.epoch...)
+	var room [32]byte
+	b := append(room[:0], s.epoch...)
 	b = append(b, '.')
 	b = strconv.AppendUint(b, n, 36)
 	return Position(b)

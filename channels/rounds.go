@@ -19,13 +19,15 @@ type Round struct {
 	// Encoding is what the owner of the clients keeps beside the messages, so
 	// that they are encoded once and not once per client. Opaque here.
 	Encoding any
+
+	one [1]Message // room for the first
 }
 
 // rounds is what a channel has while it sends, guarded by its mu.
 type rounds struct {
 	first, last uint64        // numbers of the messages of the round under way
-	pending     []Message     // of the next round
-	size        int           // bytes of data in pending
+	next        *Round        // what is pending; nil for nothing
+	size        int           // bytes of data in next
 	room        chan struct{} // closed when the next round begins; nil if nobody waits
 }
 
@@ -79,7 +81,12 @@ func (ch *Channel) sendAndUnlock(m Message, cs *Channels) int {
 		}
 		ch.rounds = &rounds{first: newest + 1, last: newest}
 	}
-	ch.rounds.pending = append(ch.rounds.pending, m)
+	if ch.rounds.next == nil {
+		r := &Round{Channel: ch.tag, Latest: ch.latest}
+		r.Messages = r.one[:0]
+		ch.rounds.next = r
+	}
+	ch.rounds.next.Messages = append(ch.rounds.next.Messages, m)
 	ch.rounds.size += len(m.Data)
 	ch.mu.Unlock()
 	switch {
@@ -101,7 +108,11 @@ func (ch *Channel) walk(encode Encode, turns int) {
 			return
 		}
 		r.Encoding = encode(r)
-		sendTo(parts, r, last)
+		if parts == nil {
+			ch.clients.first.send(r, last)
+		} else {
+			sendTo(parts, r, last)
+		}
 		if turn == turns {
 			go ch.walk(encode, 0) // ends when nothing is pending
 			return
@@ -116,37 +127,36 @@ func (ch *Channel) walking() bool {
 	return ch.rounds != nil
 }
 
-// nextRound takes what is pending, which goes to the clients of these parts and
-// ends with the message of this number. No round means that there is nothing.
+// nextRound takes what is pending, which goes to the clients of these parts, or of
+// the first part if there are no others, and ends with the message of this
+// number. No round means that there is nothing.
 func (ch *Channel) nextRound() (r *Round, parts []*part, last uint64) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	now := ch.rounds
-	if len(now.pending) == 0 {
+	if r = now.next; r == nil {
 		ch.rounds = nil
 		return nil, nil, 0
 	}
-	r = &Round{Channel: ch.tag, Latest: ch.latest, Messages: now.pending}
 	now.first = now.last + 1
 	for _, m := range r.Messages {
 		now.last = max(now.last, m.number)
 	}
-	now.pending, now.size = nil, 0
+	now.next, now.size = nil, 0
 	if now.room != nil {
 		close(now.room)
 		now.room = nil
 	}
-	return r, ch.clients.parts(), now.last
+	if ch.clients.more != nil {
+		parts = ch.clients.more.list
+	}
+	return r, parts, now.last
 }
 
 // sendTo sends a round to the clients of these parts, on as many cores as there
 // is work for. Holding the lock of a part all the way gives its clients the
 // messages in order; Send never blocks.
 func sendTo(parts []*part, r *Round, last uint64) {
-	if len(parts) == 1 {
-		parts[0].send(r, last)
-		return
-	}
 	var next atomic.Int64
 	work := func() {
 		for {

@@ -64,7 +64,8 @@ func event(channel string, m *channels.Message) *socketio.Message {
 	if m.Gap != "" {
 		return socketio.NewMessage("/", "$gap", mustJSON(map[string]string{"channel": channel, "reason": m.Gap}))
 	}
-	return socketio.NewMessage("/", channel, m.Data, mustJSON(m.Position))
+	position := append(append(append(make([]byte, 0, 32), '"'), m.Position...), '"') // letters, digits and a point
+	return socketio.NewMessage("/", channel, m.Data, position)
 }
 
 func mustJSON(v any) []byte {

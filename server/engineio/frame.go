@@ -2,6 +2,8 @@ package engineio
 
 import (
 	"encoding/base64"
+	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/gobwas/ws"
@@ -67,15 +69,14 @@ func (b *Bundle) base64() *Bundle {
 
 // TextFrame is the message data, which is UTF-8 and has no packet type yet.
 func TextFrame(v packet.Version, data []byte) Frame {
-	return textFrame(v.AppendText(make([]byte, 0, len(data)+1), packet.Packet{Type: packet.Message, Data: data}))
+	return closed(ws.OpText, v.AppendText(open(len(data)+1), packet.Packet{Type: packet.Message, Data: data}))
 }
 
 // BinaryFrame is the binary message data for sessions of version v.
 func BinaryFrame(v packet.Version, data []byte) Frame {
-	p := v.AppendBinary(make([]byte, 0, len(data)+1), packet.Packet{Type: packet.Message, Binary: true, Data: data})
-	f := newFrame(ws.OpBinary, p)
+	f := closed(ws.OpBinary, v.AppendBinary(open(len(data)+1), packet.Packet{Type: packet.Message, Binary: true, Data: data}))
 	f.binary = true
-	f.typed = uint8(len(p) - len(data)) // version 3 has a type byte (PROTOCOL.md 3.1)
+	f.typed = uint8(len(f.buf) - int(f.head) - len(data)) // version 3 has a type byte (PROTOCOL.md 3.1)
 	return f
 }
 
@@ -83,12 +84,33 @@ func BinaryFrame(v packet.Version, data []byte) Frame {
 func (f Frame) Len() int { return len(f.buf) }
 
 // textFrame is the frame of a packet that is text already.
-func textFrame(p []byte) Frame { return newFrame(ws.OpText, p) }
+func textFrame(p []byte) Frame { return closed(ws.OpText, append(open(len(p)), p...)) }
 
-func newFrame(op ws.OpCode, p []byte) Frame {
-	// It fails only for a negative length.
-	buf := ws.MustCompileFrame(ws.NewFrame(op, true, p))
-	return Frame{buf: buf, head: uint8(len(buf) - len(p))}
+// maxHead is the longest header of a frame that is not masked.
+const maxHead = 10
+
+// open is a buffer for a packet, with room for the header before it.
+func open(size int) []byte { return make([]byte, maxHead, maxHead+size) }
+
+// closed is the frame of the packet in a buffer that open made: its header
+// stands right before the packet (RFC 6455, 5.2).
+func closed(op ws.OpCode, buf []byte) Frame {
+	n := len(buf) - maxHead
+	head := 2
+	switch {
+	case n > math.MaxUint16:
+		head = 10
+		buf[maxHead-9] = 127
+		binary.BigEndian.PutUint64(buf[maxHead-8:], uint64(n))
+	case n > 125:
+		head = 4
+		buf[maxHead-3] = 126
+		binary.BigEndian.PutUint16(buf[maxHead-2:], uint16(n))
+	default:
+		buf[maxHead-1] = byte(n)
+	}
+	buf[maxHead-head] = 0x80 | byte(op)
+	return Frame{buf: buf[maxHead-head:], head: uint8(head)}
 }
 
 // Base64 is f for sessions that take no binary: the packet "b4" with base64
@@ -98,7 +120,7 @@ func (f Frame) Base64() Frame {
 	if !f.binary {
 		return f
 	}
-	return textFrame(base64.StdEncoding.AppendEncode([]byte("b4"), f.data()))
+	return closed(ws.OpText, base64.StdEncoding.AppendEncode(append(open(base64.StdEncoding.EncodedLen(len(f.data()))+2), "b4"...), f.data()))
 }
 
 func (f Frame) data() []byte { return f.buf[int(f.head)+int(f.typed):] }

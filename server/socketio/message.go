@@ -14,8 +14,9 @@ import (
 // is encoded once for each dialect when the first client that speaks it needs
 // it, and shared by all of them after that. It may be used from any goroutine.
 type Message struct {
-	events []event // constant
-	latest string  // constant; see Batch
+	events []event  // constant
+	latest string   // constant; see Batch
+	one    [1]event // room for the first of them
 
 	v4, v3, v3Text, v1 dialect
 }
@@ -71,7 +72,9 @@ func message(namespace, name string, id int64, data []byte, attachments [][]byte
 	if len(attachments) > 0 {
 		p.Type, p.Attachments = packet.BinaryEvent, len(attachments)
 	}
-	return &Message{events: []event{{p, attachments, packet.ReservedV4Client(name)}}}
+	m := &Message{one: [1]event{{p, attachments, packet.ReservedV4Client(name)}}}
+	m.events = m.one[:]
+	return m
 }
 
 // sendTo sends the message to one client, if it may get it.
