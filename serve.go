@@ -43,6 +43,8 @@ type serve struct {
 	PingTimeout  time.Duration `default:"20s" help:"That a heartbeat may take."`
 	MaxMessage   size          `default:"64KiB" placeholder:"SIZE" help:"The largest message of a client."`
 	ClientQueue  size          `default:"1MiB" placeholder:"SIZE" help:"What may wait for one client before it is closed as slow."`
+	TotalQueue   size          `placeholder:"SIZE" help:"What may wait for all clients together; a quarter of the memory if not set."`
+	Latest       []string      `placeholder:"PATTERN" help:"Channels, such as score:*, of which a slow client gets only the newest message."`
 	MaxChannels  int           `default:"128" help:"Channels that one client may hear."`
 	Linger       time.Duration `default:"60s" help:"How long a channel is listened to after its last client left."`
 	Sockets      string        `default:"epoll" enum:"epoll,goroutine" help:"The socket layer: epoll, on Linux, or goroutine."`
@@ -62,6 +64,9 @@ func (s *serve) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if memory := setMemory(); s.TotalQueue == 0 {
+		s.TotalQueue = size(max(memory/4, int64(s.ClientQueue)))
+	}
 	random := false
 	if where.Embedded && len(s.PublishKey) == 0 {
 		s.PublishKey, random = []string{rand.Text()}, true
@@ -70,6 +75,7 @@ func (s *serve) Run(ctx context.Context) error {
 		Broker: broker, Log: log,
 		Path: s.Path, PingInterval: s.PingInterval, PingTimeout: s.PingTimeout,
 		MaxMessage: int(s.MaxMessage), MaxPublish: int(s.MaxPublish), ClientQueue: int(s.ClientQueue),
+		TotalQueue: int(s.TotalQueue), Latest: s.Latest,
 		MaxChannels: s.MaxChannels, Sockets: s.Sockets, Linger: s.Linger,
 		PublishKeys: s.PublishKey, OperatorKeys: s.OperatorKey, Origins: s.Origins,
 		JWTKey: []byte(s.JWTKey), GuestKey: []byte(s.GuestKey),

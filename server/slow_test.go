@@ -65,3 +65,45 @@ func rawWebSocket(t *testing.T, n *node) net.Conn {
 func maskedText(text string) string {
 	return string([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}) + text
 }
+
+// A slow client of a --latest channel is not closed: when it reads on, it gets
+// what the kernel held, and then the newest message, and nothing in between.
+func TestLatest(t *testing.T) {
+	const messages, size = 400, 64 << 10
+	n := start(t, server.Config{ClientQueue: 256 << 10, Latest: []string{"score:*"}})
+	slow := rawWebSocket(t, n)
+	fmt.Fprint(slow, maskedText("40"), maskedText(`42["subscribe","score:1"]`))
+	eventually(t, "the slow client hears the channel", func() bool { return n.Channels().Clients("score:1") == 1 })
+	healthy := n.open(t, client.Options{})
+	healthy.hear("score:1")
+	for i := range messages {
+		data := fmt.Sprintf(`{"n":%d,"pad":"%s"}`, i, strings.Repeat("x", size))
+		redisPublish(t, n.broker, "sb:score:1", data)
+		healthy.want("score:1", data)
+	}
+	if got := n.metric(t, "stream_slow_clients_closed_total"); got != 0 {
+		t.Errorf("%v slow clients were closed, want 0", got)
+	}
+	if got := n.metric(t, "stream_replaced_messages_total"); got == 0 {
+		t.Error("no message was replaced")
+	}
+	// What the client reads is looked at for the numbers alone.
+	got, last := 0, -1
+	for numbers := bufio.NewReader(slow); last < messages-1; {
+		if _, err := numbers.ReadString('{'); err != nil {
+			t.Fatal(err)
+		}
+		var i int
+		if _, err := fmt.Fscanf(numbers, `"n":%d`, &i); err != nil {
+			continue // of another message
+		}
+		if i <= last {
+			t.Fatalf("message %d came after %d", i, last)
+		}
+		got, last = got+1, i
+	}
+	t.Logf("the slow client got %d of %d messages", got, messages)
+	if got == messages {
+		t.Error("the slow client got every message")
+	}
+}
