@@ -45,6 +45,7 @@ type serve struct {
 	ClientQueue  size          `default:"1MiB" placeholder:"SIZE" help:"What may wait for one client before it is closed as slow."`
 	TotalQueue   size          `placeholder:"SIZE" help:"What may wait for all clients together; a quarter of the memory if not set."`
 	Latest       []string      `placeholder:"PATTERN" help:"Channels, such as score:*, of which a slow client gets only the newest message."`
+	Compress     bool          `help:"Offer WebSockets compression: messages from 1 KiB on are compressed, once for all."`
 	MaxChannels  int           `default:"128" help:"Channels that one client may hear."`
 	Linger       time.Duration `default:"60s" help:"How long a channel is listened to after its last client left."`
 	Sockets      string        `default:"epoll" enum:"epoll,goroutine" help:"The socket layer: epoll, on Linux, or goroutine."`
@@ -75,7 +76,7 @@ func (s *serve) Run(ctx context.Context) error {
 		Broker: broker, Log: log,
 		Path: s.Path, PingInterval: s.PingInterval, PingTimeout: s.PingTimeout,
 		MaxMessage: int(s.MaxMessage), MaxPublish: int(s.MaxPublish), ClientQueue: int(s.ClientQueue),
-		TotalQueue: int(s.TotalQueue), Latest: s.Latest,
+		TotalQueue: int(s.TotalQueue), Latest: s.Latest, Compress: s.Compress,
 		MaxChannels: s.MaxChannels, Sockets: s.Sockets, Linger: s.Linger,
 		PublishKeys: s.PublishKey, OperatorKeys: s.OperatorKey, Origins: s.Origins,
 		JWTKey: []byte(s.JWTKey), GuestKey: []byte(s.GuestKey),

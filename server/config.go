@@ -31,6 +31,7 @@ type Config struct {
 	TotalQueue   int           // bytes that wait for all clients; 256 MiB
 	MaxChannels  int           // that one client may hear; 128
 	Sockets      string        // engineio.SocketsEpoll, or engineio.SocketsGoroutine
+	Compress     bool          // WebSockets may have permessage-deflate
 	Linger       time.Duration // that the broker listens on after the last client left; 0 is not at all
 	Latest       []string      // patterns of channels of which slow clients get only the newest message
 

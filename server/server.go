@@ -72,6 +72,7 @@ func New(config Config) (*Server, error) {
 		Sockets:      config.Sockets, // no handler of this server waits
 
 		TotalQueueBytes: config.TotalQueue,
+		Compress:        config.Compress,
 		Transports: []transport.Transport{
 			&polling.Transport{CheckOrigin: checkedOrigin},
 			&websocket.Transport{CheckOrigin: checkedOrigin},

@@ -39,10 +39,14 @@ func dial(t *testing.T, url string) *wsClient {
 	return handshake(t, conn, "/"+query, "")
 }
 
+func newWSClient(t *testing.T, conn net.Conn) *wsClient {
+	return &wsClient{t, conn, bufio.NewReader(conn)}
+}
+
 // handshake opens a WebSocket on conn; early is sent along with the request.
 func handshake(t *testing.T, conn net.Conn, path, early string) *wsClient {
 	t.Helper()
-	c := &wsClient{t, conn, bufio.NewReader(conn)}
+	c := newWSClient(t, conn)
 	c.raw(upgradeRequest(path, "") + early)
 	res, err := http.ReadResponse(c.r, nil)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/gobwas/ws"
 
@@ -23,11 +24,15 @@ type Frame struct {
 }
 
 // A Bundle is messages that are sent as one unit, encoded once and shared by
-// every session that sends them. It is constant.
+// every session that sends them. It is constant, but for its compressed form,
+// which is made when the first session needs it.
 type Bundle struct {
 	frames []Frame
 	wire   []byte // all of them, as one buffer: what a WebSocket sends
 	latest string
+
+	once       sync.Once // sets compressed
+	compressed *Bundle
 }
 
 // NewBundle makes a Bundle of at least one message. If latest is not empty, a

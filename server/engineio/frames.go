@@ -21,7 +21,8 @@ type message struct {
 // frames turns the bytes of a client into messages (RFC 6455), however they are
 // cut. What is held grows only with what arrived.
 type frames struct {
-	partial *partial // of a message that is not whole yet; nil between messages
+	partial  *partial // of a message that is not whole yet; nil between messages
+	deflates bool     // constant; messages may be compressed
 }
 
 // A partial is what there is of a message that is not whole.
@@ -32,10 +33,11 @@ type partial struct {
 	header  ws.Header // of the frame
 	got     int       // bytes of its payload so far
 
-	control   []byte    // payload of a control frame so far
-	fragments int       // frames of the message so far
-	op        ws.OpCode // of the message
-	data      []byte    // of the message so far
+	control    []byte    // payload of a control frame so far
+	fragments  int       // frames of the message so far
+	op         ws.OpCode // of the message
+	compressed bool      // it is to be inflated
+	data       []byte    // of the message so far
 }
 
 // partials are for messages that are being read: most are whole at once, and
@@ -54,7 +56,7 @@ func (f *frames) next(p []byte, limit int) (m message, rest []byte, fault ws.Sta
 	if f.partial == nil {
 		f.partial = partials.Get().(*partial)
 	}
-	m, rest, fault = f.partial.next(p, limit)
+	m, rest, fault = f.partial.next(p, limit, f.deflates)
 	if f.partial.idle() {
 		partials.Put(f.partial)
 		f.partial = nil
@@ -65,10 +67,10 @@ func (f *frames) next(p []byte, limit int) (m message, rest []byte, fault ws.Sta
 // idle reports whether p holds nothing.
 func (f *partial) idle() bool { return f.headLen == 0 && !f.inside && f.fragments == 0 }
 
-func (f *partial) next(p []byte, limit int) (m message, rest []byte, fault ws.StatusCode) {
+func (f *partial) next(p []byte, limit int, deflates bool) (m message, rest []byte, fault ws.StatusCode) {
 	for {
 		if !f.inside {
-			if p, fault = f.readHeader(p, limit); fault != 0 || !f.inside {
+			if p, fault = f.readHeader(p, limit, deflates); fault != 0 || !f.inside {
 				return message{}, nil, fault
 			}
 		}
@@ -91,6 +93,11 @@ func (f *partial) next(p []byte, limit int) (m message, rest []byte, fault ws.St
 			return m, p, 0
 		case f.header.Fin:
 			f.fragments = 0
+			if f.compressed {
+				if m.data, fault = inflate(m.data, limit); fault != 0 {
+					return message{}, nil, fault
+				}
+			}
 			if m.op == ws.OpText && !utf8.Valid(m.data) {
 				return message{}, nil, ws.StatusInvalidFramePayloadData
 			}
@@ -116,7 +123,7 @@ func collect(held *[]byte, part []byte, whole bool) []byte {
 
 // readHeader takes what there is of a header off p. When it is whole, the frame
 // is one that may come now.
-func (f *partial) readHeader(p []byte, limit int) (rest []byte, fault ws.StatusCode) {
+func (f *partial) readHeader(p []byte, limit int, deflates bool) (rest []byte, fault ws.StatusCode) {
 	for f.headLen < f.headSize() {
 		n := copy(f.head[f.headLen:f.headSize()], p)
 		if n == 0 {
@@ -130,6 +137,11 @@ func (f *partial) readHeader(p []byte, limit int) (rest []byte, fault ws.StatusC
 		state = state.Set(ws.StateFragmented)
 	}
 	f.headLen = 0
+	first := f.fragments == 0 && !h.OpCode.IsControl()
+	compressed := deflates && first && h.Rsv1()
+	if compressed {
+		h.Rsv = ws.Rsv(false, h.Rsv2(), h.Rsv3())
+	}
 	switch {
 	case h.Length < 0 || ws.CheckHeader(h, state) != nil:
 		return nil, ws.StatusProtocolError
@@ -139,8 +151,8 @@ func (f *partial) readHeader(p []byte, limit int) (rest []byte, fault ws.StatusC
 	case h.Length > int64(limit-len(f.data)):
 		return nil, ws.StatusMessageTooBig
 	default:
-		if f.fragments == 0 {
-			f.op = h.OpCode
+		if first {
+			f.op, f.compressed = h.OpCode, compressed
 		}
 		f.fragments++
 	}

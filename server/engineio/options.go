@@ -55,6 +55,10 @@ type Options struct {
 	// compressed, if the client takes that; 1 KiB. Negative means never.
 	CompressThreshold int
 
+	// Compress offers WebSockets permessage-deflate, without context takeover:
+	// messages from CompressThreshold on are compressed, once for all clients.
+	Compress bool
+
 	// Sockets is how WebSockets are waited for: SocketsGoroutine, the default, or
 	// SocketsEpoll, which takes a few goroutines for all of them, on Linux; other
 	// systems have goroutines in any case. With epoll, a Receiver that waits keeps

@@ -34,6 +34,9 @@ func (s *Session) SendAll(b *Bundle) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ws != nil && s.ws.frames.deflates {
+		b = b.deflated(s.server.opts.CompressThreshold)
+	}
 	switch {
 	case s.state != stateOpen:
 	case s.ws != nil && len(s.queue) == 0 && s.ws.conn.Write(b.wire):

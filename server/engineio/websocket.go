@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gobwas/httphead"
 	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 	"github.com/sb-stream/stream-server/server/reactor"
@@ -93,19 +95,24 @@ func (s *Session) beginOn(k *socket, early []byte, r *http.Request) {
 // client has been told. The caller starts the socket.
 func (s *Server) openSocket(w http.ResponseWriter, r *http.Request, session *Session) (k *socket, early []byte) {
 	k = session.newSocket()
-	if k.conn, early = s.hijack(w, r, k); k.conn == nil {
+	extension := negotiation()
+	if k.conn, early = s.hijack(w, r, k, extension); k.conn == nil {
 		return nil, nil
 	}
+	_, k.frames.deflates = extension.Accepted()
 	return k, early
 }
 
 // hijack takes the connection of r from HTTP. The Conn is nil if there is none.
-func (s *Server) hijack(w http.ResponseWriter, r *http.Request, h reactor.Handler) (conn reactor.Conn, early []byte) {
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, h reactor.Handler, e *wsflate.Extension) (conn reactor.Conn, early []byte) {
 	if !s.enter() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return nil, nil
 	}
 	upgrader := ws.HTTPUpgrader{Header: w.Header(), Timeout: helloTimeout}
+	if s.opts.Compress && e != nil {
+		upgrader.Negotiate = func(o httphead.Option) (httphead.Option, error) { return offer(e, o) }
+	}
 	c, rw, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		if c != nil {
@@ -127,7 +134,7 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, h reactor.Handle
 // dismiss accepts an upgrade of a request that is not for a WebSocket, and
 // closes it (PROTOCOL.md 2.4).
 func (s *Server) dismiss(w http.ResponseWriter, r *http.Request) {
-	if conn, _ := s.hijack(w, r, dismissed{s}); conn != nil {
+	if conn, _ := s.hijack(w, r, dismissed{s}, nil); conn != nil {
 		conn.Close(statusless)
 		conn.Start(nil)
 	}
