@@ -35,6 +35,7 @@ var (
 	descSlow        = describe("slow_clients_closed_total", "Clients closed because too much waited for them.")
 	descQueued      = describe("queued_bytes", "Bytes that wait for clients now, each client's counted.")
 	descReplaced    = describe("replaced_messages_total", "Messages of --latest channels that a newer one took the place of.")
+	descPaused      = describe("accept_paused_total", "Times that new connections had to wait because descriptors were short.")
 	descBrokerUp    = describe("broker_up", "Whether the broker can be reached.")
 	descBrokerLag   = describe("broker_lag_seconds", "How long the broker took to answer last.")
 )
@@ -43,7 +44,7 @@ var (
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descSessions, descChannels, descLingering, descMessagesIn, descMessagesOut, descBytesIn, descBytesOut,
-		descUpgrades, descSlow, descQueued, descReplaced, descBrokerUp, descBrokerLag,
+		descUpgrades, descSlow, descQueued, descReplaced, descPaused, descBrokerUp, descBrokerLag,
 	} {
 		ch <- d
 	}
@@ -72,6 +73,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descSlow, stats.SlowClosed)
 	counter(descReplaced, stats.Replaced)
 	gauge(descQueued, float64(stats.Queued))
+	counter(descPaused, c.s.counters.acceptPaused.Load())
 	up := 0.0
 	if c.s.broker.Up() {
 		up = 1

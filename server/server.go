@@ -44,6 +44,8 @@ type Server struct {
 type counters struct {
 	messagesIn  atomic.Uint64 // that the broker brought
 	messagesOut atomic.Uint64 // that went to clients: messages times clients
+
+	acceptPaused atomic.Uint64 // times that descriptors were short
 }
 
 // New makes a Server, or says everything that is wrong with the configuration.
@@ -104,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          nil,
+		ErrorLog:          newWebLog(s.log),
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { // ends with ctx
@@ -117,7 +119,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	})
 	group.Go(func() error { // ends with Shutdown or Close of web
-		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		pausing := newPausingListener(l, descriptorsShort, &s.counters.acceptPaused, s.log)
+		if err := web.Serve(pausing); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("server: %w", err)
 		}
 		return nil
