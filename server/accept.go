@@ -23,7 +23,7 @@ type pausingListener struct {
 	net.Listener
 
 	// Constant.
-	short  func() bool // whether descriptors are short
+	short  func() bool // whether the next connection has to wait; called once for each
 	log    logrus.FieldLogger
 	paused *atomic.Uint64 // how often it began to wait
 	closed chan struct{}  // closed by Close
@@ -37,39 +37,41 @@ func newPausingListener(l net.Listener, short func() bool, paused *atomic.Uint64
 }
 
 func (l *pausingListener) Accept() (net.Conn, error) {
+	if l.short() {
+		l.pause()
+	}
 	for {
-		if l.short() {
-			l.pause()
-		}
 		c, err := l.Listener.Accept()
 		if err == nil || !outOfDescriptors(err) {
 			return c, err
 		}
-		// What was left went elsewhere. l.short says so, unless it is the
-		// whole system that has none: then a moment later may do.
-		if !l.short() {
-			l.wait()
-		}
+		l.pause()
 	}
 }
 
-// pause returns when descriptors are short no longer, or after Close.
+// pause returns after a while, when descriptors are short no longer, or after
+// Close.
 func (l *pausingListener) pause() {
 	n := l.paused.Add(1)
 	if now := time.Now(); l.logged.IsZero() || now.Sub(l.logged) >= acceptLogEvery {
 		l.logged = now
 		l.log.WithField("pauses", n).Warn("descriptors are short: new connections wait; raise the limit of open files")
 	}
-	for l.wait() && l.short() {
+	for took := time.Duration(0); l.wait(max(acceptPause, 20*took)); {
+		start := time.Now()
+		if !l.short() {
+			return
+		}
+		took = time.Since(start) // counting may be slow
 	}
 }
 
 // wait is false after Close.
-func (l *pausingListener) wait() bool {
+func (l *pausingListener) wait(d time.Duration) bool {
 	select {
 	case <-l.closed:
 		return false
-	case <-time.After(acceptPause):
+	case <-time.After(d):
 		return true
 	}
 }

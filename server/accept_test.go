@@ -125,7 +125,7 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 			t.Errorf("Accept() = %v, want %v", err, other)
 		}
 		if d := time.Since(start); d != 2*acceptPause {
-			t.Errorf("Accept() took %v, want a pause for each of two errors", d)
+			t.Errorf("Accept() took %v, want a pause after each of two errors", d)
 		}
 	})
 }

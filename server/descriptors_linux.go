@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,21 +14,48 @@ const (
 	mostReserve  = 128
 )
 
-// descriptorsShort reports whether new connections should wait. The kernel
-// gives out the lowest number that is free: if that is near the limit, nearly
-// all are taken.
-func descriptorsShort() bool {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+// descriptors knows whether descriptors are short. Its methods belong to one
+// goroutine.
+type descriptors struct {
+	room int // connections before it has to count again
+}
+
+// short reports whether the next connection should wait. It is called once for
+// each, and counts seldom while there are many left: half of those that are
+// free may go to others meanwhile.
+func (d *descriptors) short() bool {
+	if d.room > 0 {
+		d.room--
 		return false
 	}
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-	if err != nil {
-		return outOfDescriptors(err)
+	var limit unix.Rlimit
+	open, err := countDescriptors()
+	if err != nil || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return errors.Is(err, unix.EMFILE)
 	}
-	_ = unix.Close(fd)
-	reserve := min(max(limit.Cur/8, leastReserve), mostReserve)
-	return uint64(fd)+reserve >= limit.Cur
+	most := int(min(limit.Cur, 1<<30))
+	free := most - min(max(most/8, leastReserve), mostReserve) - open
+	d.room = free / 2
+	return free <= 0
+}
+
+// countDescriptors is how many are open.
+func countDescriptors() (int, error) {
+	const path = "/proc/self/fd"
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	if n := info.Size(); n > 0 { // since Linux 6.2
+		return int(n), nil
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	return len(names), err
 }
 
 // outOfDescriptors reports whether the process or the system has none left.

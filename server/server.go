@@ -119,7 +119,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	})
 	group.Go(func() error { // ends with Shutdown or Close of web
-		pausing := newPausingListener(l, descriptorsShort, &s.counters.acceptPaused, s.log)
+		pausing := newPausingListener(l, new(descriptors).short, &s.counters.acceptPaused, s.log)
 		if err := web.Serve(pausing); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("server: %w", err)
 		}
