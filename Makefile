@@ -10,9 +10,10 @@ DEADCODE := go run golang.org/x/tools/cmd/deadcode@v0.52.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@latest
 
 FUZZTIME ?= 2m
+SOAKTIME ?= 10m
 TESTTIME ?= 10m
 
-.PHONY: all setup client fmt lint test go-test js-test race matrix fuzz bench run vuln help
+.PHONY: all setup client fmt lint test go-test js-test race matrix fuzz soak bench run vuln help
 
 all: ## build the binary
 	go build -o stream-server .
@@ -61,6 +62,9 @@ race: setup ## the Go tests 20 times
 
 fuzz: ## each fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)
+
+soak: ## clients of all kinds come and go for SOAKTIME, and nothing is left
+	SOAKTIME=$(SOAKTIME) go test -count=1 -run TestSoak -timeout 12h -v ./tests/soak
 
 bench: all ## the benchmarks, and what a delivery costs beside a bare loop of sendto
 	go test -run '^$$' -bench . -benchmem ./...
