@@ -118,8 +118,8 @@ func (c *polling) post(kind packet.Type, data string) error {
 	return nil
 }
 
-// subscribe returns when the server has said yes. Nothing is published to the
-// channels yet.
+// subscribe returns when the server has said yes, with the events that came
+// before.
 func (c *polling) subscribe(tags ...string) (early []string, err error) {
 	list, _ := json.Marshal(tags)
 	if err := c.post(packet.Message, `20["subscribe",`+string(list)+`]`); err != nil {
