@@ -56,7 +56,9 @@ type serve struct {
 // Run serves until it is told to stop.
 func (s *serve) Run(ctx context.Context) error {
 	log := s.logger(os.Stderr)
-	listener, err := net.Listen("tcp", s.Listen)
+	// No keep-alive of TCP: heartbeats and the limits of HTTP find who is gone.
+	listen := net.ListenConfig{KeepAlive: -1}
+	listener, err := listen.Listen(ctx, "tcp", s.Listen)
 	if err != nil {
 		return err
 	}

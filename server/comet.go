@@ -34,7 +34,7 @@ func (s *Server) handle(io *socketio.Server) {
 	on := func(event string, f func(*client, *socketio.Event) error) {
 		io.OnEvent("/", event, func(conn socketio.Conn, e *socketio.Event) {
 			if err := f(conn.Context().(*client), e); err != nil {
-				e.Ack(ack{Error: asWireError(err)})
+				e.AckJSON(mustJSON(ack{Error: asWireError(err)}))
 			}
 		})
 	}
@@ -66,7 +66,7 @@ func (s *Server) connected(conn socketio.Conn) error {
 
 // tellSession tells the client who it is taken for.
 func (s *Server) tellSession(c *client, member string) {
-	c.Emit("$session", session{ID: c.ID(), Member: member, Guest: s.identity.token(member)})
+	c.conn.Send(socketio.NewMessage("/", "$session", mustJSON(session{ID: c.ID(), Member: member, Guest: s.identity.token(member)})))
 }
 
 // session is the argument of $session.
@@ -94,7 +94,7 @@ func (s *Server) subscribe(c *client, e *socketio.Event) error {
 		return err
 	}
 	if allLive(subscriptions) {
-		e.Ack(subscribedTo(tags, subscriptions))
+		e.AckJSON(mustJSON(subscribedTo(tags, subscriptions)))
 		return nil
 	}
 	go s.ackWhenLive(c, e, tags, subscriptions)
@@ -114,11 +114,11 @@ func (*Server) ackWhenLive(c *client, e *socketio.Event, tags []string, subscrip
 		case <-gone:
 			return
 		case <-timeout.C:
-			e.Ack(subscribedTo(tags, subscriptions))
+			e.AckJSON(mustJSON(subscribedTo(tags, subscriptions)))
 			return
 		}
 	}
-	e.Ack(subscribedTo(tags, subscriptions))
+	e.AckJSON(mustJSON(subscribedTo(tags, subscriptions)))
 }
 
 func allLive(subscriptions []channels.Subscription) bool {
@@ -152,7 +152,7 @@ func (s *Server) unsubscribe(c *client, e *socketio.Event) error {
 		return err
 	}
 	c.unhear(s.channels, tags)
-	e.Ack(ack{OK: true})
+	e.AckJSON(mustJSON(ack{OK: true}))
 	return nil
 }
 
@@ -168,7 +168,7 @@ func (s *Server) reidentify(c *client, e *socketio.Event) error {
 	}
 	c.setMember(member)
 	s.tellSession(c, member)
-	e.Ack(ack{OK: true})
+	e.AckJSON(mustJSON(ack{OK: true}))
 	return nil
 }
 

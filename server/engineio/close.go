@@ -71,6 +71,7 @@ func (s *Session) endLocked(reason string, last Frame) {
 	if s.state == stateClosed {
 		return
 	}
+	s.uncorkLocked()
 	if s.state == stateOpen {
 		s.reason = reason
 	}

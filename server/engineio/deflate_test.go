@@ -80,6 +80,11 @@ func TestCompress(t *testing.T) {
 		a := newApp(t, &Options{Compress: true})
 		c, _ := a.upgraded(t, query, "permessage-deflate")
 		c.next()
+		eventually(t, "the session", func() bool {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return len(a.sessions) > 0
+		})
 		session := a.last()
 		v := session.version
 		bundle := NewBundle("", TextFrame(v, []byte("first")), TextFrame(v, []byte(long)), TextFrame(v, []byte("short")))

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -110,19 +111,13 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) bool {
 // openFrame is packet 0 (PROTOCOL.md 2.3): five keys and no more.
 func (s *Session) openFrame(transport string) Frame {
 	opts := &s.server.opts
-	upgrades := []string{}
+	upgrades := "[]"
 	if transport == polling && !opts.NoUpgrade && opts.transportNamed(webSocket) != nil {
-		upgrades = append(upgrades, webSocket)
+		upgrades = `["websocket"]`
 	}
-	// A struct of strings and integers always encodes.
-	data, _ := json.Marshal(struct {
-		SID          string   `json:"sid"`
-		Upgrades     []string `json:"upgrades"`
-		PingInterval int64    `json:"pingInterval"`
-		PingTimeout  int64    `json:"pingTimeout"`
-		MaxPayload   int      `json:"maxPayload"`
-	}{s.id, upgrades, opts.PingInterval.Milliseconds(), opts.PingTimeout.Milliseconds(), opts.MaxPayload})
-	return textFrame(append([]byte{'0'}, data...))
+	sid, _ := json.Marshal(s.id) // a string always encodes
+	return textFrame(fmt.Appendf(make([]byte, 0, 160), `0{"sid":%s,"upgrades":%s,"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
+		sid, upgrades, opts.PingInterval.Milliseconds(), opts.PingTimeout.Milliseconds(), opts.MaxPayload))
 }
 
 func (s *Session) setCookie(w http.ResponseWriter) {

@@ -169,13 +169,14 @@ func (s *Session) serveAttach(w http.ResponseWriter, r *http.Request) {
 		s.server.refuse(w, r, errBadRequest)
 		return
 	}
-	k, early := s.server.openSocket(w, r, s)
+	k, hello, early := s.server.openSocket(w, r, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.upgrading = false
 	if k == nil {
 		return
 	}
+	k.write(hello)
 	if s.state == stateOpen {
 		s.ws, k.live = k, true
 		s.server.stats.closed(s.version, polling)

@@ -18,6 +18,9 @@ func (s *Session) Send(f Frame) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.held && s.queued+len(f.buf) > mostHeld {
+		s.uncorkLocked()
+	}
 	if s.state != stateOpen || !s.roomLocked(len(f.buf), 1) {
 		return
 	}
@@ -39,7 +42,7 @@ func (s *Session) SendAll(b *Bundle) {
 	}
 	switch {
 	case s.state != stateOpen:
-	case s.ws != nil && len(s.queue) == 0 && s.ws.conn.Write(b.wire):
+	case s.ws != nil && len(s.queue) == 0 && !s.held && s.ws.conn.Write(b.wire):
 		s.server.stats.sent(s, len(b.frames), len(b.wire))
 	default:
 		s.queueAllLocked(b)
@@ -48,6 +51,9 @@ func (s *Session) SendAll(b *Bundle) {
 
 // queueAllLocked is SendAll to a client that does not take the bundle at once.
 func (s *Session) queueAllLocked(b *Bundle) {
+	if s.held && s.queued+len(b.wire) > mostHeld {
+		s.uncorkLocked()
+	}
 	frames := b.frames
 	if b.latest != "" {
 		s.dropLocked(b.latest)
@@ -103,12 +109,34 @@ func (s *Session) roomLocked(size, messages int) bool {
 
 // pushLocked sends f at once if nothing is before it, or queues it.
 func (s *Session) pushLocked(f Frame) {
-	if s.ws != nil && len(s.queue) == 0 && s.ws.conn.Write(f.buf) {
+	if s.ws != nil && len(s.queue) == 0 && !s.held && s.ws.conn.Write(f.buf) {
 		return
 	}
 	s.queueLocked(f)
 	if s.ws == nil {
 		s.answerLocked()
+	}
+}
+
+// mostHeld is how many bytes are held back while messages of the client are
+// handled.
+const mostHeld = 8 << 10
+
+// cork holds back what is sent on the WebSocket until the turn is released, so
+// that all that one packet of the client causes is one packet too.
+func (s *Session) cork() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+}
+
+// uncorkLocked sends what is held back.
+func (s *Session) uncorkLocked() {
+	if s.held {
+		s.held = false
+		if s.ws != nil && s.state == stateOpen {
+			s.flushLocked()
+		}
 	}
 }
 
@@ -163,6 +191,7 @@ func (s *Session) takeQueueLocked() []Frame {
 func (s *Session) Writable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.uncorkLocked()
 	switch {
 	case s.state != stateOpen || len(s.queue) > 0:
 		return false

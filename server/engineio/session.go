@@ -48,6 +48,7 @@ type Session struct {
 	state    state      // guarded by mu
 	awaiting bool       // guarded by mu; a ping of ours has no answer yet
 	turn     bool       // guarded by mu; somebody calls the receiver
+	held     bool       // guarded by mu; what is sent on the WebSocket waits for releaseTurn
 	begun    *beginning // guarded by mu; nil once nobody needs it
 	reason   string     // guarded by mu; why it ends, once it does
 
@@ -222,6 +223,7 @@ func (s *Session) releaseTurn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.turn = false
+	s.uncorkLocked()
 	if s.turns != nil {
 		close(s.turns)
 		s.turns = nil

@@ -30,7 +30,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 
-	k, early := s.server.openSocket(w, r, s)
+	k, hello, early := s.server.openSocket(w, r, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k == nil {
@@ -39,6 +39,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	k.write(hello)
 	if wanted && s.state == stateOpen {
 		s.probe = k
 		s.timeout = time.AfterFunc(s.server.opts.UpgradeTimeout, func() { s.abandon(k) })
@@ -94,9 +95,10 @@ func (s *Session) answerProbe(k *socket) bool {
 	if s.probe != k || s.probed {
 		return false
 	}
-	s.probed = k.conn.Write(probeFrame.buf)
+	k.write(probeFrame.buf)
+	s.probed = true
 	s.answerLocked()
-	return s.probed
+	return true
 }
 
 // finishUpgrade makes k the transport on "5". A POST that is being processed is

@@ -1,11 +1,13 @@
 package engineio
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gobwas/httphead"
@@ -16,8 +18,8 @@ import (
 	"github.com/sb-stream/stream-server/server/reactor"
 )
 
-// helloTimeout is how long a client may take to accept the answer to its
-// handshake.
+// helloTimeout is how long a client may take to accept the answer to an upgrade
+// that fails.
 const helloTimeout = 10 * time.Second
 
 // statusless is the close frame without a status: the client sees 1005
@@ -35,7 +37,25 @@ type socket struct {
 	frames frames
 	live   bool // it is the transport
 
-	pong *[]byte // guarded by session.mu; the answer to the last ping, if it has to wait
+	late *late // guarded by session.mu; what has to wait and is no message; nil for nothing
+}
+
+// late is what a socket could not send at once, beside messages.
+type late struct {
+	first []byte // of an upgrade
+	pong  []byte // the answer to the last ping
+}
+
+// write sends what belongs to the upgrade, or keeps it until there is room. The
+// caller holds session.mu.
+func (k *socket) write(p []byte) {
+	if k.late == nil && k.conn.Write(p) {
+		return
+	}
+	if k.late == nil {
+		k.late = &late{}
+	}
+	k.late.first = append(k.late.first, p...)
 }
 
 // newSocket is a socket of the session, which has no Conn yet.
@@ -53,9 +73,9 @@ func (s *Session) newSocket() *socket {
 // frame, and what the application sends is next.
 func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.setCookie(w)
-	k, early := s.server.openSocket(w, r, s)
+	k, hello, early := s.server.openSocket(w, r, s)
 	if k != nil {
-		s.beginOn(k, early, r)
+		s.beginOn(k, hello, early, r)
 	}
 }
 
@@ -69,14 +89,15 @@ func (s *Server) Attach(r *http.Request, open func(reactor.Handler) reactor.Conn
 	session := newSession(s, packet.V4, newHandshake(r))
 	k := session.newSocket()
 	k.conn = open(k)
-	session.beginOn(k, nil, r)
+	session.beginOn(k, nil, nil, r)
 	return true
 }
 
-// beginOn begins the session on k.
-func (s *Session) beginOn(k *socket, early []byte, r *http.Request) {
+// beginOn begins the session on k, with the answer to its handshake and the
+// open packet in one.
+func (s *Session) beginOn(k *socket, hello, early []byte, r *http.Request) {
 	s.mu.Lock()
-	k.conn.Write(s.openFrame(webSocket).buf)
+	k.conn.Write(append(hello, s.openFrame(webSocket).buf...))
 	s.ws, k.live = k, true
 	s.mu.Unlock()
 	if s.server.add(s, webSocket) {
@@ -90,52 +111,93 @@ func (s *Session) beginOn(k *socket, early []byte, r *http.Request) {
 	k.conn.Start(early)
 }
 
-// openSocket answers an upgrade with 101 and returns its socket, and what the
-// client sent after the request; or nil if the request was no good, which the
-// client has been told. The caller starts the socket.
-func (s *Server) openSocket(w http.ResponseWriter, r *http.Request, session *Session) (k *socket, early []byte) {
+// openSocket takes the connection of an upgrade and returns its socket, the
+// answer to write first, and what the client sent after the request; or nil if
+// the request was no good, which the client has been told. The caller starts the
+// socket.
+func (s *Server) openSocket(w http.ResponseWriter, r *http.Request, session *Session) (k *socket, hello, early []byte) {
 	k = session.newSocket()
-	extension := negotiation()
-	if k.conn, early = s.hijack(w, r, k, extension); k.conn == nil {
-		return nil, nil
+	var extension *wsflate.Extension
+	if s.opts.Compress {
+		extension = negotiation()
 	}
-	_, k.frames.deflates = extension.Accepted()
-	return k, early
+	if k.conn, hello, early = s.hijack(w, r, k, extension); k.conn == nil {
+		return nil, nil, nil
+	}
+	if extension != nil {
+		_, k.frames.deflates = extension.Accepted()
+	}
+	return k, hello, early
 }
 
 // hijack takes the connection of r from HTTP. The Conn is nil if there is none.
-func (s *Server) hijack(w http.ResponseWriter, r *http.Request, h reactor.Handler, e *wsflate.Extension) (conn reactor.Conn, early []byte) {
+func (s *Server) hijack(
+	w http.ResponseWriter, r *http.Request, h reactor.Handler, e *wsflate.Extension,
+) (conn reactor.Conn, hello, early []byte) {
 	if !s.enter() {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		return nil, nil
+		return nil, nil, nil
 	}
-	upgrader := ws.HTTPUpgrader{Header: w.Header(), Timeout: helloTimeout}
-	if s.opts.Compress && e != nil {
+	upgrader := ws.HTTPUpgrader{Header: w.Header()}
+	if e != nil {
 		upgrader.Negotiate = func(o httphead.Option) (httphead.Option, error) { return offer(e, o) }
 	}
-	c, rw, _, err := upgrader.Upgrade(r, w)
+	answer := upgradeAnswers.Get().(*upgradeAnswer)
+	defer upgradeAnswers.Put(answer)
+	answer.reset(w)
+	c, rw, _, err := upgrader.Upgrade(r, answer)
+	if err == nil {
+		p, _ := rw.Peek(rw.Reader.Buffered()) // there are as many
+		early = bytes.Clone(p)
+		conn, err = s.own(c, h) // it fails when descriptors have run out
+	}
 	if err != nil {
 		if c != nil {
+			_ = c.SetWriteDeadline(time.Now().Add(helloTimeout))
+			_, _ = c.Write(answer.hello.Bytes()) // the client is told, if it can be
 			_ = c.Close()
 		}
 		s.running.Done()
-		return nil, nil
+		return nil, nil, nil
 	}
-	p, _ := rw.Peek(rw.Reader.Buffered()) // there are as many
-	early = bytes.Clone(p)
-	if conn, err = s.own(c, h); err != nil { // descriptors have run out
-		_ = c.Close()
-		s.running.Done()
-		return nil, nil
+	return conn, bytes.Clone(answer.hello.Bytes()), early
+}
+
+// An upgradeAnswer is a ResponseWriter that keeps what is written after Hijack, so that
+// it can go out with what follows it.
+type upgradeAnswer struct {
+	http.ResponseWriter
+
+	hello bytes.Buffer
+	out   *bufio.Writer // to hello
+}
+
+var upgradeAnswers = sync.Pool{New: func() any {
+	a := &upgradeAnswer{}
+	a.out = bufio.NewWriterSize(&a.hello, 512)
+	return a
+}}
+
+func (a *upgradeAnswer) reset(w http.ResponseWriter) {
+	a.ResponseWriter = w
+	a.hello.Reset()
+	a.out.Reset(&a.hello)
+}
+
+// Hijack is that of the ResponseWriter, but for the writer.
+func (a *upgradeAnswer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
 	}
-	return conn, early
+	return c, bufio.NewReadWriter(rw.Reader, a.out), nil
 }
 
 // dismiss accepts an upgrade of a request that is not for a WebSocket, and
 // closes it (PROTOCOL.md 2.4).
 func (s *Server) dismiss(w http.ResponseWriter, r *http.Request) {
-	if conn, _ := s.hijack(w, r, dismissed{s}, nil); conn != nil {
-		conn.Close(statusless)
+	if conn, hello, _ := s.hijack(w, r, dismissed{s}, nil); conn != nil {
+		conn.Close(append(hello, statusless...))
 		conn.Start(nil)
 	}
 }
@@ -151,8 +213,11 @@ func (k *socket) Writable() {
 	s := k.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.pong != nil && k.conn.Write(*k.pong) {
-		k.pong = nil
+	if k.late != nil {
+		if !k.conn.WriteAll(k.late.first, k.late.pong) {
+			return
+		}
+		k.late = nil
 	}
 	if s.ws == k {
 		s.flushLocked()
@@ -175,6 +240,9 @@ func (k *socket) end(reason string, last []byte) {
 	s := k.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ws == k {
+		s.uncorkLocked()
+	}
 	k.conn.Close(last) // what follows closes it too, which does nothing any more
 	switch k {
 	case s.ws:
@@ -189,6 +257,7 @@ func (k *socket) Read(p []byte) {
 	s := k.session
 	if k.live {
 		s.takeTurn()
+		s.cork()
 	}
 	defer func() {
 		if k.live {
@@ -242,9 +311,16 @@ func (k *socket) answerPing(data []byte) {
 	pong := ws.MustCompileFrame(ws.NewPongFrame(data))
 	k.session.mu.Lock()
 	defer k.session.mu.Unlock()
-	if !k.conn.Write(pong) {
-		k.pong = &pong
+	if k.session.ws == k {
+		k.session.flushLocked()
 	}
+	if k.late == nil && k.conn.Write(pong) {
+		return
+	}
+	if k.late == nil {
+		k.late = &late{}
+	}
+	k.late.pong = pong
 }
 
 // closeWith is a close frame with a status.

@@ -41,6 +41,14 @@ func (e *Event) Ack(args ...any) {
 	e.conn.client.send(p, attachments...)
 }
 
+// AckJSON is Ack with arguments that are JSON already. They are not checked.
+func (e *Event) AckJSON(args ...[]byte) {
+	if e.id == noID || e.conn.left.Load() {
+		return
+	}
+	e.conn.client.send(packet.Packet{Type: packet.Ack, Namespace: e.conn.namespace.name, ID: e.id, Data: packet.AppendList(nil, args...)})
+}
+
 // event passes an event on to its handler. Without a payload it means nothing
 // (PROTOCOL.md 5.2).
 func (c *conn) event(p packet.Packet, attachments [][]byte) error {

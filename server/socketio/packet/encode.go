@@ -17,6 +17,19 @@ func AppendArray(dst []byte, name string, args ...[]byte) []byte {
 	return append(dst, ']')
 }
 
+// AppendList appends the payload of an ack: the array of its arguments, which
+// are JSON and not checked.
+func AppendList(dst []byte, args ...[]byte) []byte {
+	dst = append(dst, '[')
+	for i, arg := range args {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, arg...)
+	}
+	return append(dst, ']')
+}
+
 // appendString appends s as a JSON string.
 func appendString(dst []byte, s string) []byte {
 	if plain(s) && utf8.ValidString(s) {
