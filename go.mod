@@ -3,6 +3,7 @@ module github.com/sb-stream/stream-server
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/KimMachineGun/automemlimit v1.0.1
 	github.com/alecthomas/kong v1.17.0
 	github.com/gobwas/httphead v0.1.0
