@@ -1,7 +1,7 @@
 // Command stream-server pushes what web servers publish to browsers.
 //
 // Without a command it serves; publish and subscribe are the two ends of the
-// line, for people and scripts. The flags stand in DESIGN.md section 9; each
+// line, for people and scripts, and bench is many of both. The flags stand in DESIGN.md section 9; each
 // has an environment variable of the same name: SB_, upper case, underscores.
 //
 // The exit code is 0, 1 for a fault, and 2 for wrong usage.
@@ -30,6 +30,7 @@ type commands struct {
 	Serve     serve     `cmd:"" default:"withargs" help:"Run the stream server (the default)."`
 	Publish   publish   `cmd:"" help:"Publish one message to a channel."`
 	Subscribe subscribe `cmd:"" help:"Print what arrives on channels."`
+	Bench     bench     `cmd:"" help:"Put a running server under load: real clients and messages, whoever else uses it."`
 	Version   version   `cmd:"" help:"Print the version."`
 }
 

@@ -48,22 +48,30 @@ func (p *publish) Run(ctx context.Context) error {
 // connect is a Redis broker that only publishes; the embedded broker speaks
 // the same protocol.
 func (p *publish) connect() (*redis.Broker, error) {
-	address := p.Redis
-	if address == "" {
-		host, port, err := net.SplitHostPort(p.BrokerListen)
-		if err != nil {
-			return nil, err
-		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		u := url.URL{Scheme: "redis", Host: net.JoinHostPort(host, port)}
-		if p.BrokerPassword != "" {
-			u.User = url.UserPassword("", p.BrokerPassword)
-		}
-		address = u.String()
+	address, err := p.publishURL()
+	if err != nil {
+		return nil, err
 	}
 	log := logrus.New()
 	log.SetOutput(io.Discard) // Publish returns what goes wrong
 	return redis.New(redis.Config{URL: address, Prefix: p.RedisPrefix, MaxPublish: int(p.MaxPublish), Log: log})
+}
+
+// publishURL is the Redis to publish to: --redis, or the embedded broker.
+func (f *brokerFlags) publishURL() (string, error) {
+	if f.Redis != "" {
+		return f.Redis, nil
+	}
+	host, port, err := net.SplitHostPort(f.BrokerListen)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	u := url.URL{Scheme: "redis", Host: net.JoinHostPort(host, port)}
+	if f.BrokerPassword != "" {
+		u.User = url.UserPassword("", f.BrokerPassword)
+	}
+	return u.String(), nil
 }
