@@ -1,185 +1,139 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
-	"regexp"
-	"strconv"
-	"strings"
-	"time"
+	"path/filepath"
 
-	"github.com/gomodule/redigo/redis"
+	"github.com/sb-stream/stream-server/internal/load"
 )
 
 // A subject is a server that is measured.
-type subject interface {
-	// start runs it pinned to the first core.
-	start() (*process, error)
-	// join makes a connection hear a channel.
-	join(c net.Conn, r *bufio.Reader, channel string) error
-	// publisher is what sends one message to a channel.
-	publisher(p *process) (func(channel, data string) error, func(), error)
+type subject struct {
+	name  string
+	label string
+	args  func(redis string) []string
+
+	protocol *load.Protocol
+	stdin    bool   // messages come by its standard input
+	ours     bool   // it has long-polling, a budget for slow clients, and metrics
+	collects string // path whose answers make garbage; "" if it is not of Go, or a floor
 }
 
-// A process is a subject that runs.
-type process struct {
-	cmd     *exec.Cmd
-	stdin   io.WriteCloser
-	lines   *bufio.Scanner
-	address string // where clients connect
-	broker  string // where web servers publish
-}
+// The floors that others are compared with.
+const (
+	floorName      = "floor"
+	floorRedisName = "floor-redis"
+)
 
-func spawn(name string, args ...string) (*process, error) {
-	cmd := exec.Command("taskset", append([]string{"-c", "0", name}, args...)...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &process{cmd: cmd, stdin: stdin, lines: bufio.NewScanner(stdout)}, nil
-}
-
-func (p *process) stop() {
-	_ = p.stdin.Close()
-	_ = p.cmd.Process.Signal(os.Interrupt)
-	done := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
-	_ = p.cmd.Wait()
-	done.Stop()
-}
-
-// cpu is the user and system time of the process so far.
-func (p *process) cpu() (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, after, _ := strings.Cut(string(data), ") ")
-	fields := strings.Fields(after)
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond, nil // ticks of 1/100 s
-}
-
-// resident is the memory of the process, in bytes.
-func (p *process) resident() (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	found := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(data)
-	if found == nil {
-		return 0, fmt.Errorf("no VmRSS of process %d", p.cmd.Process.Pid)
-	}
-	kilobytes, err := strconv.Atoi(string(found[1]))
-	return float64(kilobytes) * 1024, err
-}
-
-// streamServer is ours, with its embedded broker.
-type streamServer struct{ binary, sockets string }
-
-func (s streamServer) start() (*process, error) {
-	p, err := spawn(s.binary, "--listen", "127.0.0.1:0", "--broker-listen", "127.0.0.1:0", "--sockets", s.sockets,
-		"--log-level", "warn", "--ping-interval", "10m", "--client-queue", "64MiB")
-	if err != nil {
-		return nil, err
-	}
-	for p.lines.Scan() {
-		line := p.lines.Text()
-		if at := strings.Index(line, "http://localhost:"); at >= 0 {
-			port, _, _ := strings.Cut(line[at+len("http://localhost:"):], "/")
-			p.address = "127.0.0.1:" + port
-		}
-		if found := regexp.MustCompile(`redis-cli -h (\S+) -p (\d+)`).FindStringSubmatch(line); found != nil {
-			p.broker = net.JoinHostPort(found[1], found[2])
-			return p, nil
-		}
-	}
-	p.stop()
-	return nil, fmt.Errorf("%s did not start", s.binary)
-}
-
-func (streamServer) join(c net.Conn, r *bufio.Reader, channel string) error {
-	if err := upgrade(c, r, "/socket.io/?EIO=4&transport=websocket"); err != nil {
-		return err
-	}
-	if err := writeText(c, "40"); err != nil {
-		return err
-	}
-	if err := writeText(c, fmt.Sprintf(`420["subscribe",%q]`, channel)); err != nil {
-		return err
-	}
-	for { // the open packet, CONNECT, $session, and the ack
-		text, err := readText(r)
-		if err != nil {
-			return err
-		}
-		if strings.HasPrefix(string(text), "430") {
-			if !strings.Contains(string(text), `"ok":true`) {
-				return fmt.Errorf("subscribe is answered with %s", text)
-			}
-			return nil
-		}
-	}
-}
-
-func (streamServer) publisher(p *process) (publish func(channel, data string) error, end func(), err error) {
-	conn, err := redis.Dial("tcp", p.broker)
+// subjects are all there are; why says which of them cannot run here.
+func subjects(server string) (all []subject, why map[string]string, err error) {
+	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
 	}
-	publish = func(channel, data string) error {
-		_, err := conn.Do("PUBLISH", "sb:"+channel, data)
-		return err
+	v4, err := load.EngineIO(4, "/socket.io/", "")
+	if err != nil {
+		return nil, nil, err
 	}
-	return publish, func() { _ = conn.Close() }, nil
+	v3, err := load.EngineIO(3, "/socket.io/", "")
+	if err != nil {
+		return nil, nil, err
+	}
+	v3.BeatEvery = 0 // no subject has heartbeats
+	floor := &load.Protocol{Join: joinFloor}
+	own := func(args ...string) func(string) []string {
+		return func(redis string) []string { return append([]string{self}, append(args, redis)...) }
+	}
+	stream := func(sockets string) func(string) []string {
+		return func(redis string) []string {
+			return []string{
+				server, "--listen", "127.0.0.1:0", "--redis", "redis://" + redis, "--redis-prefix", redisPrefix,
+				"--sockets", sockets, "--log-level", "error", "--ping-interval", heartbeats.String(),
+			}
+		}
+	}
+	all = []subject{
+		{name: floorName, label: "floor: loop of sendto", args: own("floor", "sendto"), protocol: floor, stdin: true},
+		{name: floorRedisName, label: "floor: the same, messages by Redis", args: own("floor", "sendto-redis"), protocol: floor},
+		{name: "floor-write", label: "floor: loop of net.Conn.Write", args: own("floor", "write"), protocol: floor, stdin: true},
+		{name: "epoll", label: "stream-server, epoll", args: stream("epoll"), protocol: v4, ours: true, collects: "/metrics"},
+		{name: "goroutine", label: "stream-server, goroutine", args: stream("goroutine"), protocol: v4, ours: true, collects: "/metrics"},
+		{name: "socketio", label: "socket.io on ws, Node", protocol: v4, args: func(redis string) []string {
+			return []string{"node", filepath.Join("peers", "socketio.mjs"), "redis://" + redis}
+		}},
+		{name: "googollee", label: "googollee/go-socket.io", args: own("googollee"), protocol: v3, collects: "/"},
+		{name: "centrifuge", label: "centrifuge, own protocol", args: own("centrifuge"), protocol: centrifugeProtocol(), collects: "/"},
+	}
+	why = map[string]string{}
+	if _, err := os.Stat(server); err != nil {
+		why["epoll"], why["goroutine"] = "no "+server+": make builds it", "no "+server+": make builds it"
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		why["socketio"] = "no node"
+	} else if _, err := os.Stat(filepath.Join("..", "node_modules", "socket.io")); err != nil {
+		why["socketio"] = "no socket.io in node_modules: make setup installs it"
+	}
+	return all, why, nil
 }
 
-// floorSubject is this program as the floor.
-type floorSubject struct{}
-
-func (floorSubject) start() (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p, err := spawn(self, "floor")
-	if err != nil {
-		return nil, err
-	}
-	if !p.lines.Scan() {
-		p.stop()
-		return nil, fmt.Errorf("the floor did not start")
-	}
-	p.address = p.lines.Text()
-	return p, nil
-}
-
-// join names the channel in a line, and waits for one.
-func (floorSubject) join(c net.Conn, r *bufio.Reader, channel string) error {
-	if _, err := io.WriteString(c, channel+"\n"); err != nil {
+// joinFloor names the channel in a line, and waits for one.
+func joinFloor(l *load.Link, channel string) error {
+	if _, err := io.WriteString(l, channel+"\n"); err != nil {
 		return err
 	}
-	_, err := r.ReadString('\n')
+	_, err := l.Reader.ReadString('\n')
 	return err
 }
 
-func (floorSubject) publisher(p *process) (publish func(channel, data string) error, end func(), err error) {
-	publish = func(channel, data string) error {
-		_, err := io.WriteString(p.stdin, channel+" "+data+"\n")
-		return err
+func centrifugeProtocol() *load.Protocol {
+	return &load.Protocol{
+		Path: "/",
+		Join: func(l *load.Link, channel string) error {
+			if err := l.Send(`{"id":1,"connect":{}}` + "\n" + fmt.Sprintf(`{"id":2,"subscribe":{"channel":%q}}`, channel)); err != nil {
+				return err
+			}
+			for {
+				frame, err := l.Receive()
+				if err != nil {
+					return err
+				}
+				for reply := range bytes.Lines(frame) {
+					switch {
+					case bytes.Contains(reply, []byte(`"error"`)), bytes.Contains(reply, []byte(`"disconnect"`)):
+						return fmt.Errorf("%w: %s", load.ErrRefused, reply)
+					case bytes.Contains(reply, []byte(`"id":2`)):
+						return nil
+					}
+				}
+			}
+		},
+		Answer: func(frame []byte) []byte {
+			if string(frame) == "{}" {
+				return frame
+			}
+			return nil
+		},
 	}
-	return publish, func() {}, nil
 }
+
+// publisher is what sends messages to a subject that runs.
+func (s subject) publisher(p *process, redis string) (load.Publisher, error) {
+	if s.stdin {
+		return linePublisher{p.stdin}, nil
+	}
+	return load.RedisPublisher("redis://"+redis, redisPrefix)
+}
+
+// linePublisher writes a line for each message. The process owns the pipe.
+type linePublisher struct{ w io.Writer }
+
+func (l linePublisher) Publish(channel string, data []byte) error {
+	_, err := fmt.Fprintf(l.w, "%s %s\n", channel, data)
+	return err
+}
+
+func (linePublisher) Close() error { return nil }
