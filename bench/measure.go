@@ -86,6 +86,12 @@ func (b *sitting) deliver(ctx context.Context, s subject, clients, channels int)
 			return err
 		}
 	}
+	// Not counted: compilers at run time and first allocations are done with.
+	warm, err := swarm.Saturate(ctx, to, 1, load.Limit{Messages: swarm.Messages(b.deliveries / 10)})
+	if err != nil {
+		return err
+	}
+	b.faults(c, warm)
 	if _, err := cpu.next(); err != nil {
 		return err
 	}

@@ -87,12 +87,14 @@ func EngineIO(version int, path, query string) (*Protocol, error) {
 				return err
 			}
 		}
+		if err := await(l, "40"); err != nil {
+			return err
+		}
 		name, _ := json.Marshal(channel)
-		// The server reads it after CONNECT, which it has sent or will send.
 		if err := l.Send(`420["subscribe",` + string(name) + `]`); err != nil {
 			return err
 		}
-		return subscribed(l)
+		return await(l, "430")
 	}
 	p.Answer = func(frame []byte) []byte {
 		if version == 4 && len(frame) == 1 && frame[0] == '2' {
@@ -103,20 +105,18 @@ func EngineIO(version int, path, query string) (*Protocol, error) {
 	return p, nil
 }
 
-// subscribed reads the open packet, CONNECT, events, and the ack.
-func subscribed(l *Link) error {
+// await reads frames up to one that starts with prefix, which must be no
+// refusal: the answer to CONNECT, or the ack of the subscription.
+func await(l *Link, prefix string) error {
 	for {
 		text, err := l.Receive()
 		switch {
 		case err != nil:
 			return err
-		case bytes.HasPrefix(text, []byte("430")):
-			if !bytes.Contains(text, []byte(`"ok":true`)) {
-				return fmt.Errorf("%w: %s", ErrRefused, text)
-			}
-			return nil
-		case bytes.HasPrefix(text, []byte("44")):
+		case bytes.HasPrefix(text, []byte("44")), bytes.HasPrefix(text, []byte(`430[{"ok":false`)):
 			return fmt.Errorf("%w: %s", ErrRefused, text)
+		case bytes.HasPrefix(text, []byte(prefix)):
+			return nil
 		}
 	}
 }
