@@ -48,6 +48,7 @@ go-test:
 	go test -race -shuffle=on -timeout $(TESTTIME) ./...
 	STREAM_TEST_SOCKETS=epoll go test -race -shuffle=on -timeout $(TESTTIME) ./server/engineio
 	cd tests/gosocketio && go test -race -timeout $(TESTTIME) ./...
+	cd bench && go test -timeout $(TESTTIME) ./...
 
 js-test: all
 	node --test client-js/tests/
@@ -66,9 +67,9 @@ fuzz: ## each fuzz target for FUZZTIME
 soak: ## clients of all kinds come and go for SOAKTIME, and nothing is left
 	SOAKTIME=$(SOAKTIME) go test -count=1 -run TestSoak -timeout 12h -v ./tests/soak
 
-bench: all ## the benchmarks, and what a delivery costs beside a bare loop of sendto
-	go test -run '^$$' -bench . -benchmem ./...
-	cd bench && go run . --server ../stream-server $(BENCHFLAGS)
+bench: all setup ## the benchmarks, and what a delivery costs beside other servers
+	go test -run '^$$' -bench . -benchmem -timeout $(TESTTIME) ./...
+	cd bench && go run . $(BENCHFLAGS)
 
 run: ## the server, as `go run .`
 	go run .

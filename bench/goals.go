@@ -56,7 +56,7 @@ func (r *report) goals() *table {
 		g.what += ", N=" + thousands(n)
 		all = append(all, g)
 	}
-	slow := cell{"epoll", slowClients, 1}
+	slow := cell{"epoll", r.slowClients(), 1}
 	all = append(
 		all,
 		goal{"lost while 1 % do not read", r.results.median(slow, "slow lost"), 0, ""},

@@ -139,7 +139,8 @@ func (b *sitting) idle(ctx context.Context, c cell, s subject, p *process, swarm
 		}
 	}
 	_, last := p.cycle()
-	b.add(c, "gc", last)
+	b.add(c, "gc", last.cpu)
+	b.add(c, "gc all", last.all)
 	return swarm.Idle(ctx, settle)
 }
 

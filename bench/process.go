@@ -22,7 +22,7 @@ type process struct {
 	address string // host:port for clients
 
 	mu     sync.Mutex
-	cycles []float64 // guarded by mu; ms of CPU of each garbage collection
+	cycles []cycle // guarded by mu; the collector's
 }
 
 var (
@@ -80,6 +80,15 @@ func spawn(cores []int, args []string) (*process, error) {
 	return nil, fmt.Errorf("%s did not start", strings.Join(args, " "))
 }
 
+// A cycle is what a garbage collection cost, in ms of CPU.
+type cycle struct {
+	cpu float64 // what the program could have used
+	all float64 // with the work that was done in idle time
+}
+
+// idleWorkers is the place of these among the parts of a cycle.
+const idleWorkers = 3
+
 // readTrace keeps what the collector's cycles cost, and prints other lines.
 // The five parts are: sweep termination, assists, the workers in the
 // background, the workers of idle time, and mark termination.
@@ -92,23 +101,26 @@ func (p *process) readTrace(stderr io.Reader) {
 			}
 			continue
 		}
-		sum := 0.0
-		for _, part := range found[1:] {
+		var c cycle
+		for i, part := range found[1:] {
 			ms, _ := strconv.ParseFloat(part, 64)
-			sum += ms
+			c.all += ms
+			if i != idleWorkers {
+				c.cpu += ms
+			}
 		}
 		p.mu.Lock()
-		p.cycles = append(p.cycles, sum)
+		p.cycles = append(p.cycles, c)
 		p.mu.Unlock()
 	}
 }
 
-// cycle is how many collections there were, and the cost of the last in ms.
-func (p *process) cycle() (n int, last float64) {
+// cycle is how many collections there were, and the last.
+func (p *process) cycle() (n int, last cycle) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.cycles) == 0 {
-		return 0, 0
+		return 0, cycle{}
 	}
 	return len(p.cycles), p.cycles[len(p.cycles)-1]
 }

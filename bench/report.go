@@ -165,7 +165,7 @@ func (r *report) idleTable() *table {
 	head := []string{"subject"}
 	for _, n := range r.clients {
 		name := "N=" + thousands(n)
-		head = append(head, name+": KiB each", name+": µs of CPU per connect", name+": ms of CPU per GC cycle")
+		head = append(head, name+": KiB each", name+": µs of CPU per connect", name+": ms of CPU per GC cycle (with idle workers)")
 	}
 	most := slices.Max(r.clients)
 	t := newTable(append(head, fmt.Sprintf("KiB per parked poll, N=%s", thousands(most)))...)
@@ -173,7 +173,7 @@ func (r *report) idleTable() *table {
 		row := []string{s.label}
 		for _, n := range r.clients {
 			at := cell{s.name, n, r.channels[0]}
-			row = append(row, show(r.results.median(at, "memory"), 2), show(r.results.median(at, "connect"), 0), show(r.results.median(at, "gc"), 1))
+			row = append(row, show(r.results.median(at, "memory"), 2), show(r.results.median(at, "connect"), 0), show(r.results.median(at, "gc"), 1)+" ("+show(r.results.median(at, "gc all"), 1)+")")
 		}
 		t.row(append(row, show(r.results.median(cell{s.name, most, 1}, "parked"), 2))...)
 	}
@@ -187,7 +187,7 @@ func (r *report) slowTable() *table {
 		if !s.ours {
 			continue
 		}
-		at, m := cell{s.name, slowClients, 1}, r.results.median
+		at, m := cell{s.name, r.slowClients(), 1}, r.results.median
 		t.row(s.label, show(m(at, "slow lost"), 0), show(m(at, "slow cpu"), 2), show(m(at, "slow closed"), 0),
 			show(m(at, "slow grown"), 1), show(m(at, "slow grown without"), 1))
 		any = true

@@ -6,15 +6,15 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/sb-stream/stream-server/internal/load"
 )
 
-// The run with clients that do not read: so many clients on one channel, of
-// whom 1 % stop, and messages long enough to fill the budget of those.
+// The run with clients that do not read: some on one channel, of whom 1 % stop,
+// and messages long enough to fill the budget of those.
 const (
-	slowClients  = 1000
 	slowMessages = 600
 	slowSize     = 1024
 	slowBudget   = "256KiB"
@@ -51,15 +51,18 @@ func (b *sitting) park(ctx context.Context, s subject, clients int) error {
 	return nil
 }
 
+// slowClients is how many clients that run has.
+func (o options) slowClients() int { return min(1000, slices.Max(o.clients)) }
+
 // slow measures what clients that do not read cost the others: the same run
 // without and with them.
 func (b *sitting) slow(ctx context.Context, s subject) error {
-	c := cell{s.name, slowClients, 1}
+	c := cell{s.name, b.slowClients(), 1}
 	without, err := b.slowRun(ctx, s, 0)
 	if err != nil {
 		return err
 	}
-	with, err := b.slowRun(ctx, s, slowClients/100)
+	with, err := b.slowRun(ctx, s, max(1, b.slowClients()/100))
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (b *sitting) slowRun(ctx context.Context, s subject, deaf int) (f slowFigur
 		return f, err
 	}
 	defer to.Close()
-	config := b.config(s, p, slowClients, 1)
+	config := b.config(s, p, b.slowClients(), 1)
 	config.Deaf, config.Size = deaf, slowSize
 	swarm, _, err := load.Connect(ctx, config)
 	if err != nil {
