@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -79,7 +80,7 @@ func TestSitting(t *testing.T) {
 	}
 	defer plot.Close()
 	for d := xml.NewDecoder(plot); ; {
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal("performance.svg: ", err)

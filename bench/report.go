@@ -182,7 +182,7 @@ func (r *report) idleTable() *table {
 
 func (r *report) slowTable() *table {
 	t := newTable("subject", "lost by the others", "CPU per delivery, times that without", "closed as slow", "MiB grown at most", "MiB grown without")
-	any := false
+	empty := true
 	for _, s := range r.subjects {
 		if !s.ours {
 			continue
@@ -190,9 +190,9 @@ func (r *report) slowTable() *table {
 		at, m := cell{s.name, r.slowClients(), 1}, r.results.median
 		t.row(s.label, show(m(at, "slow lost"), 0), show(m(at, "slow cpu"), 2), show(m(at, "slow closed"), 0),
 			show(m(at, "slow grown"), 1), show(m(at, "slow grown without"), 1))
-		any = true
+		empty = false
 	}
-	if !any {
+	if empty {
 		return nil
 	}
 	return t

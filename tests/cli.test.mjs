@@ -52,6 +52,40 @@ test("publish and subscribe are the two ends of the line", async (t) => {
   assert.equal(await listener.stop("SIGINT"), 0);
 });
 
+test("bench puts a server under load, and counts what is lost", async (t) => {
+  const server = await startServer(t, ["--publish-key", "key"]);
+  const to = ["--broker-listen", `127.0.0.1:${server.broker}`];
+  for (const [name, ...args] of [
+    ["as much as goes through", ...to, "--under", "4"],
+    ["at a rate, to clients of version 3", ...to, "--rate", "2000", "--protocol", "3", "--channels", "5"],
+    ["by HTTP", "--publish-key", "key", "--rate", "2000"],
+  ]) {
+    const { code, stdout, stderr } = await command([
+      "bench",
+      server.url,
+      "--clients",
+      "20",
+      "--duration",
+      "300ms",
+      ...args,
+    ]);
+    assert.equal(code, 0, `${name}: ${stderr}`);
+    assert.match(stdout, /^20 clients on \d channels? connected in .*: \d+ a second\n/, name);
+    assert.match(stdout, /\n\d+ published, [1-9]\d+ delivered in .*\nlatency: p50 .*, max [\d.]+ ms\n/, name);
+    assert.match(stdout, /\n0 lost, 0 doubled, 0 out of order, 0 of other channels, 0 clients closed\n$/, name);
+  }
+
+  const endless = start(t, binary, ["bench", server.url, ...to, "--duration", "1h"]);
+  await once(endless.child.stdout, "data"); // they are connected
+  assert.equal(await endless.stop("SIGINT"), 0);
+
+  const lost = start(t, binary, ["bench", server.url, ...to, "--duration", "1h", "--patience", "200ms"]);
+  await once(lost.child.stdout, "data");
+  await server.stop("SIGTERM");
+  const [code] = await once(lost.child, "exit");
+  assert.equal(code, 1);
+});
+
 test("wrong usage is 2, a fault is 1, and each is one line", async (t) => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
@@ -75,6 +109,11 @@ test("wrong usage is 2, a fault is 1, and each is one line", async (t) => {
     [["--listen", "127.0.0.1:0", "--redis", `redis://${nobody}`], 1, new RegExp(`${nobody}.*refused`)],
     [["publish", "--redis", `redis://${nobody}`, "x", "1"], 1, /refused/],
     [["subscribe", "--url", `http://${nobody}`, "x"], 1, /refused/],
+    [["bench", "localhost"], 2, /no address/],
+    [["bench", `http://${nobody}`, "--under", "0"], 2, /--under/],
+    [["bench", `http://${nobody}`, "--channels", "101"], 2, /channels/],
+    [["bench", `http://${nobody}`, "--broker-listen", nobody], 1, /publisher.*refused/],
+    [["bench", `http://${nobody}`, "--publish-key", "key"], 1, /client 1 of 100.*refused/],
   ]) {
     const ended = await command(args);
     assert.equal(ended.code, code, `${args}: ${ended.stderr}`);

@@ -41,11 +41,11 @@ func appendPayload(b []byte, m message, size int) []byte {
 // numbers. It looks for nothing else, because every protocol wraps the same
 // JSON in its own way, and some put several messages into a frame.
 func nextPayload(text []byte) (m message, rest []byte, ok bool) {
-	at := bytes.Index(text, payloadStart)
-	if at < 0 {
+	_, after, found := bytes.Cut(text, payloadStart)
+	if !found {
 		return m, nil, false
 	}
-	channel, rest, ok := number(text[at+len(payloadStart):], payloadNumber)
+	channel, rest, ok := number(after, payloadNumber)
 	if !ok {
 		return m, nil, false
 	}
