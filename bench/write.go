@@ -80,7 +80,7 @@ text { fill: #222 } .line { stroke: #222 } .floor { fill: #8a8f98 } .ours { fill
 
 // panel is one column from y on; a line goes down from the end of the floor.
 func (r *report) panel(b *strings.Builder, c [2]int, y int, longest float64) {
-	scale := float64(plotWidth-labelAt-110) / longest
+	scale := float64(plotWidth-labelAt-140) / longest
 	fmt.Fprintf(b, `<text x="10" y="%d" font-weight="bold">%s clients, %s</text>`+"\n", y+20, thousands(c[0]), plural(c[1], "channel"))
 	y += panelHead
 	floor := r.results.median(cell{floorName, c[0], c[1]}, "cpu")
@@ -101,7 +101,7 @@ func (r *report) panel(b *strings.Builder, c [2]int, y int, longest float64) {
 		}
 		note := fmt.Sprintf("%.1f µs", v)
 		if !math.IsNaN(floor) && s.name != floorName {
-			note += fmt.Sprintf(" (× %.2f)", v/floor)
+			note += fmt.Sprintf(" (× %s)", show(r.results.ratio(cell{s.name, c[0], c[1]}, "cpu", floorName, "cpu"), 2))
 		}
 		fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d"/><text x="%.1f" y="%d">%s</text>`+"\n",
 			class, labelAt, top, v*scale, barHigh, labelAt+v*scale+6, top+barHigh-3, note)
