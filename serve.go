@@ -67,7 +67,7 @@ func (s *serve) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if memory := setMemory(); s.TotalQueue == 0 {
+	if memory := memoryLimit(); s.TotalQueue == 0 {
 		s.TotalQueue = size(max(memory/4, int64(s.ClientQueue)))
 	}
 	random := false
@@ -92,6 +92,7 @@ func (s *serve) Run(ctx context.Context) error {
 		key = s.PublishKey[0]
 	}
 	s.greet(os.Stdout, listener.Addr(), where, key)
+	go trim(ctx) // ends with it
 	log.WithFields(logrus.Fields{"listen": listener.Addr().String(), "version": buildVersion()}).Info("serving")
 	if err := srv.Serve(ctx, listener); err != nil {
 		return err

@@ -87,7 +87,7 @@ func (b *sitting) deliver(ctx context.Context, s subject, clients, channels int)
 		}
 	}
 	// Not counted: compilers at run time and first allocations are done with.
-	warm, err := swarm.Saturate(ctx, to, 1, load.Limit{Messages: swarm.Messages(b.deliveries / 10)})
+	warm, err := swarm.Saturate(ctx, to, oneEach(channels), load.Limit{Messages: swarm.Messages(b.deliveries / 10)})
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (b *sitting) deliver(ctx context.Context, s subject, clients, channels int)
 	if _, err := cpu.next(); err != nil {
 		return err
 	}
-	if err := b.saturate(ctx, c, "cpu", 1, swarm, to, cpu); err != nil {
+	if err := b.saturate(ctx, c, "cpu", oneEach(channels), swarm, to, cpu); err != nil {
 		return err
 	}
 	if channels == 1 {
@@ -112,6 +112,11 @@ func (b *sitting) deliver(ctx context.Context, s subject, clients, channels int)
 	b.faults(c, r)
 	return nil
 }
+
+// oneEach is how many publishes are under way so that a channel has one message
+// at a time. With a thousand channels of a few clients it is not one in all: that
+// would measure how a process falls asleep and wakes.
+func oneEach(channels int) int { return max(1, min(channels/4, 64)) }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
