@@ -82,21 +82,19 @@ func (c *connection) take(reply any) error {
 		return c.pong()
 	}
 	values, _ := reply.([]any)
-	var what, channel string
-	rest, err := redis.Scan(values, &what, &channel)
-	if err != nil {
+	if len(values) < 2 {
 		return errOutOfStep
 	}
-	tag := strings.TrimPrefix(channel, c.broker.config.Prefix)
-	switch what {
+	what, _ := values[0].([]byte)
+	channel, _ := values[1].([]byte)
+	tag := strings.TrimPrefix(string(channel), c.broker.config.Prefix)
+	switch kind(what) {
 	case "message":
-		if len(rest) == 1 {
-			if data, ok := rest[0].([]byte); ok {
-				c.message(tag, data)
-				return nil
-			}
+		if data, ok := values[len(values)-1].([]byte); ok && len(values) == 3 {
+			c.message(tag, data)
+			return nil
 		}
-	case string(subscribe), string(unsubscribe):
+	case subscribe, unsubscribe:
 		return c.confirmed(kind(what), tag)
 	case "pong":
 		return c.pong()

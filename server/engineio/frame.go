@@ -72,9 +72,18 @@ func (b *Bundle) base64() *Bundle {
 	return NewBundle(b.latest, list...)
 }
 
-// TextFrame is the message data, which is UTF-8 and has no packet type yet.
-func TextFrame(v packet.Version, data []byte) Frame {
-	return closed(ws.OpText, v.AppendText(open(len(data)+1), packet.Packet{Type: packet.Message, Data: data}))
+// TextFrame is the message of these parts, which are UTF-8 and have no packet
+// type yet.
+func TextFrame(v packet.Version, parts ...[]byte) Frame {
+	size := 1
+	for _, part := range parts {
+		size += len(part)
+	}
+	buf := v.AppendText(open(size), packet.Packet{Type: packet.Message})
+	for _, part := range parts {
+		buf = append(buf, part...)
+	}
+	return closed(ws.OpText, buf)
 }
 
 // BinaryFrame is the binary message data for sessions of version v.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sb-stream/stream-server/internal/deadline"
@@ -31,6 +32,7 @@ type Server struct {
 	opts   Options
 	accept func(*Session) Receiver
 	stats  counters
+	made   atomic.Uint32             // sessions so far
 	wheel  *deadline.Wheel[*Session] // of heartbeats; calls Session.tick
 
 	mu       sync.Mutex

@@ -34,33 +34,32 @@ const (
 // There may be a million of them, idle: what is not needed by all of them is
 // behind a pointer.
 type Session struct {
-	// Constant after the handshake.
-	server  *Server
-	id      string
-	version packet.Version
-	b64     bool // takes no binary (PROTOCOL.md 3.1, 3.3)
+	// What a message touches, in one line of the cache.
+	server   *Server        // constant
+	version  packet.Version // constant
+	b64      bool           // constant; takes no binary (PROTOCOL.md 3.1, 3.3)
+	counter  uint8          // constant; of those that count what is sent
+	state    state          // guarded by mu
+	awaiting bool           // guarded by mu; a ping of ours has no answer yet
+	turn     bool           // guarded by mu; somebody calls the receiver
+	held     bool           // guarded by mu; what is sent on the WebSocket waits for releaseTurn
+	mu       sync.Mutex
+	ws       *socket // guarded by mu; the transport, if it is a WebSocket
+	queue    []Frame // guarded by mu; what no transport has taken yet
+	queued   int     // guarded by mu; bytes in queue
+
+	first socket // the first WebSocket of the session, seldom followed by another
+
+	id     string        // constant
+	begun  *beginning    // guarded by mu; nil once nobody needs it
+	reason string        // guarded by mu; why it ends, once it does
+	turns  chan struct{} // guarded by mu; closed when the turn is free; nil if nobody waits
 
 	receiver Receiver // owned by who has the turn
 
 	spot deadline.Spot[*Session] // of Server.wheel: heartbeats, and the end of stateClosing
 
-	mu       sync.Mutex
-	state    state      // guarded by mu
-	awaiting bool       // guarded by mu; a ping of ours has no answer yet
-	turn     bool       // guarded by mu; somebody calls the receiver
-	held     bool       // guarded by mu; what is sent on the WebSocket waits for releaseTurn
-	begun    *beginning // guarded by mu; nil once nobody needs it
-	reason   string     // guarded by mu; why it ends, once it does
-
-	queue  []Frame // guarded by mu; what no transport has taken yet
-	queued int     // guarded by mu; bytes in queue
-
-	turns chan struct{} // guarded by mu; closed when the turn is free; nil if nobody waits
-
-	ws           *socket // guarded by mu; the transport, if it is a WebSocket
-	*longPolling         // constant; what it points to is guarded by mu
-
-	first socket // the first WebSocket of the session, seldom followed by another
+	*longPolling // constant; what it points to is guarded by mu
 }
 
 // A beginning is what a session keeps of its handshake, and for the application.
@@ -91,6 +90,7 @@ func newSession(s *Server, v packet.Version, h *Handshake) *Session {
 	return &Session{
 		server:      s,
 		id:          s.opts.SessionIDGenerator.NewID(),
+		counter:     uint8(s.made.Add(1) % outCounters),
 		version:     v,
 		turn:        true, // until begin: the receiver is not there yet
 		begun:       &beginning{handshake: h},

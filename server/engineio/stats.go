@@ -59,7 +59,7 @@ type counters struct {
 }
 
 // outCounters is how many counters share the counting of what is sent, so that
-// cores that send at once seldom wait for each other's. It is a power of two.
+// cores that send at once seldom wait for each other's.
 const outCounters = 8
 
 // An outCounter has a cache line of its own.
@@ -98,7 +98,7 @@ func (c *counters) received(size int) {
 }
 
 func (c *counters) sent(s *Session, messages, size int) {
-	out := &c.out[s.id[len(s.id)-1]%outCounters]
+	out := &c.out[s.counter]
 	out.messages.Add(uint64(messages))
 	out.bytes.Add(uint64(size))
 }

@@ -98,7 +98,11 @@ func (m *Message) sendTo(s *eio.Session) {
 func (m *Message) encode(v epacket.Version, text bool) *eio.Bundle {
 	var list []eio.Frame
 	for _, e := range m.events {
-		if v == epacket.V4 || !e.newOnly {
+		switch {
+		case v != epacket.V4 && e.newOnly:
+		case list == nil:
+			list = frames(v, e.packet, e.attachments)
+		default:
 			list = append(list, frames(v, e.packet, e.attachments)...)
 		}
 	}
@@ -127,9 +131,10 @@ func frames(v epacket.Version, p packet.Packet, attachments [][]byte) []eio.Fram
 		}
 		return []eio.Frame{eio.TextFrame(v, text)}
 	}
-	text := p.Append(make([]byte, 0, len(p.Namespace)+len(p.Data)+16))
+	data := p.Data
+	p.Data = nil
 	list := make([]eio.Frame, 1, 1+len(attachments))
-	list[0] = eio.TextFrame(v, text)
+	list[0] = eio.TextFrame(v, p.Append(make([]byte, 0, len(p.Namespace)+32)), data)
 	for _, data := range attachments {
 		list = append(list, eio.BinaryFrame(v, data))
 	}
