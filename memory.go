@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -54,8 +55,25 @@ func (t *trimmer) due(now time.Time, live, allocated uint64) bool {
 	return true
 }
 
-// trim gives memory back after each wave, until ctx ends.
-func trim(ctx context.Context) {
+// headroom is how many bytes of garbage there may be before a collection. Go's
+// own rule, as much as lives, makes it run very often while little does.
+const headroom = 32 << 20
+
+// percent is what makes Go leave the headroom beside so many bytes that live,
+// and never less than its default.
+func percent(live uint64) int {
+	const most = 100 * headroom / (4 << 20) // 4 MiB is the least that Go counts with
+	return int(min(max(100*headroom/max(live, 1), 100), most))
+}
+
+// tendMemory leaves the collector its headroom and gives memory back after each
+// wave, until ctx ends. With GOGC in the environment it leaves all to that.
+func tendMemory(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	set := percent(0)
+	debug.SetGCPercent(set)
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 	looks := time.NewTicker(trimCheck)
 	defer looks.Stop()
@@ -65,9 +83,14 @@ func trim(ctx context.Context) {
 			return
 		case now := <-looks.C:
 			metrics.Read(samples)
-			if t.due(now, samples[0].Value.Uint64(), samples[1].Value.Uint64()) {
+			live, allocated := samples[0].Value.Uint64(), samples[1].Value.Uint64()
+			if t.due(now, live, allocated) {
 				runtime.GC() // each collection halves the stacks that are larger than need be
 				debug.FreeOSMemory()
+			}
+			if p := percent(live); p < set*9/10 || p > set*11/10 { // setting it stops everything for a moment
+				set = p
+				debug.SetGCPercent(set)
 			}
 		}
 	}

@@ -92,7 +92,7 @@ func (s *serve) Run(ctx context.Context) error {
 		key = s.PublishKey[0]
 	}
 	s.greet(os.Stdout, listener.Addr(), where, key)
-	go trim(ctx) // ends with it
+	go tendMemory(ctx) // ends with it
 	log.WithFields(logrus.Fields{"listen": listener.Addr().String(), "version": buildVersion()}).Info("serving")
 	if err := srv.Serve(ctx, listener); err != nil {
 		return err
