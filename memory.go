@@ -57,7 +57,7 @@ func (t *trimmer) due(now time.Time, live, allocated uint64) bool {
 
 // headroom is how many bytes of garbage there may be before a collection. Go's
 // own rule, as much as lives, makes it run very often while little does.
-const headroom = 32 << 20
+const headroom = 8 << 20
 
 // percent is what makes Go leave the headroom beside so many bytes that live,
 // and never less than its default.

@@ -39,7 +39,7 @@ func TestGarbageHasHeadroom(t *testing.T) {
 	for _, tt := range []struct {
 		live uint64
 		want int
-	}{{0, 800}, {1 * mib, 800}, {8 * mib, 400}, {32 * mib, 100}, {1000 * mib, 100}} {
+	}{{0, 200}, {1 * mib, 200}, {5 * mib, 160}, {8 * mib, 100}, {1000 * mib, 100}} {
 		if got := percent(tt.live); got != tt.want {
 			t.Errorf("percent(%d) = %d, want %d", tt.live, got, tt.want)
 		}

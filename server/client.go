@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/server/engineio"
 	"github.com/sb-stream/stream-server/server/socketio"
 )
 
@@ -12,7 +13,8 @@ import (
 // of sessions and the [channels.Client] of the map of channels.
 type client struct {
 	// Constant.
-	conn socketio.Conn
+	session *engineio.Session // that of conn: one hop less for every message
+	conn    socketio.Conn
 
 	mu      sync.Mutex
 	member  string        // guarded by mu; the id of who this session belongs to
@@ -24,7 +26,7 @@ type client struct {
 }
 
 func newClient(conn socketio.Conn, member string) *client {
-	c := &client{conn: conn, member: member}
+	c := &client{session: conn.Session(), conn: conn, member: member}
 	c.tags = c.one[:0]
 	return c
 }
@@ -33,7 +35,7 @@ func newClient(conn socketio.Conn, member string) *client {
 func (c *client) ID() string { return c.conn.ID() }
 
 // Send is the fourth hop of a message. It runs under a lock of the channel.
-func (c *client) Send(r *channels.Round) { c.conn.Send(r.Encoding.(*socketio.Message)) }
+func (c *client) Send(r *channels.Round) { r.Encoding.(*socketio.Message).SendTo(c.session) }
 
 // Emit sends an event to this client alone.
 func (c *client) Emit(event string, args ...any) { c.conn.Emit(event, args...) }

@@ -66,6 +66,10 @@ type Conn interface {
 	// Send sends a Message of this namespace.
 	Send(m *Message)
 
+	// Session is the Engine.IO session of the client. Who sends to very many may
+	// keep it, and use Message.SendTo.
+	Session() *eio.Session
+
 	// Join puts the client into a room, Leave takes it out, LeaveAll out of all.
 	// Rooms are those that it is in. Everybody is in the room of their own ID,
 	// and stays there.
@@ -249,9 +253,11 @@ func (c *conn) encode(event string, id int64, args []any) (*Message, error) {
 
 func (c *conn) Send(m *Message) {
 	if !c.left.Load() {
-		m.sendTo(c.session)
+		m.SendTo(c.session)
 	}
 }
+
+func (c *conn) Session() *eio.Session { return c.session }
 
 func (c *conn) Disconnect() {
 	if c.left.Swap(true) {

@@ -77,8 +77,9 @@ func message(namespace, name string, id int64, data []byte, attachments [][]byte
 	return m
 }
 
-// sendTo sends the message to one client, if it may get it.
-func (m *Message) sendTo(s *eio.Session) {
+// SendTo sends the message to one client, if it may get it. It is Conn.Send, but
+// for clients that have left the namespace and not the session.
+func (m *Message) SendTo(s *eio.Session) {
 	d := &m.v4
 	switch v := s.Version(); {
 	case v == epacket.V1:
