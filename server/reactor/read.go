@@ -28,7 +28,7 @@ func (c *conn) read(early []byte) {
 // readShared waits without a buffer and takes one when there is something to
 // put into it.
 func (c *conn) readShared() error {
-	r := &reader{}
+	r := &reader{passed: make(chan struct{})}
 	receive := r.receive
 	for {
 		err := c.raw.Read(receive)
@@ -39,7 +39,13 @@ func (c *conn) readShared() error {
 			err = io.EOF
 		}
 		if err == nil {
-			c.pass(r.buf[:r.n])
+			// In a goroutine of its own, because handlers want a large stack, which
+			// this one would keep for as long as the socket is open.
+			go func() { // ends with the handler's call
+				c.pass(r.buf[:r.n])
+				r.passed <- struct{}{}
+			}()
+			<-r.passed
 		}
 		if r.buf != nil {
 			buffers.Put(r.buf)
@@ -56,6 +62,8 @@ type reader struct {
 	buf *[readSize]byte // nil while there is nothing
 	n   int
 	err error
+
+	passed chan struct{} // says that the handler has had it
 }
 
 // receive reads once, without waiting. False means that nothing was there.
