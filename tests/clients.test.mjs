@@ -101,6 +101,35 @@ for (const [version, io] of Object.entries({ ...clients, ...between })) {
   }
 }
 
+// With --compress long messages are compressed on WebSockets, both ways, and
+// short ones are not.
+for (const version of ["2.5.0", "4.8.4"]) {
+  test(`${version} with --compress`, async (t) => {
+    const server = await startServer(t, ["--compress"]);
+    const socket = clients[version](server.url, { forceNew: true, reconnection: false, transports: ["websocket"] });
+    t.after(() => socket.close());
+    await next(socket, "$session");
+    const { ws } = socket.io.engine.transport;
+    assert.match(String(ws.extensions["permessage-deflate"] ?? ws.extensions), /deflate|object/);
+    let received = 0;
+    ws._socket.on("data", (data) => {
+      received += data.length;
+    });
+    const channels = Array.from({ length: 100 }, (_, i) => `a rather long name of a channel ${i}`);
+    assert.equal((await call(socket, "subscribe", channels)).ok, true); // long enough to be compressed
+    const acked = received;
+    assert.ok(acked < 3000, `the ack took ${acked} bytes`);
+    for (const text of ["short", "x".repeat(100_000)]) {
+      const arrived = next(socket, channels[7]);
+      await redisCli(server.broker, "PUBLISH", `sb:${channels[7]}`, JSON.stringify(text));
+      assert.equal((await arrived)[0], text);
+    }
+    assert.ok(received - acked < 5000, `100,000 bytes took ${received - acked}`);
+    socket.close();
+    await empty(server);
+  });
+}
+
 // A page of the Node original has the client of its time.
 for (const transport of ["websocket", "xhr-polling"]) {
   test(`0.9.17 by ${transport}`, async (t) => {

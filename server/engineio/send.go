@@ -18,6 +18,9 @@ func (s *Session) Send(f Frame) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ws != nil && s.ws.frames.deflates {
+		f, _ = f.deflate(s.server.opts.CompressThreshold)
+	}
 	if s.held && s.queued+len(f.buf) > mostHeld {
 		s.uncorkLocked()
 	}
