@@ -28,8 +28,8 @@ func (s *sink) Write(buf []byte) bool {
 	return true
 }
 
-func (s *sink) WriteAll(bufs ...[]byte) bool { panic("nothing is queued") }
-func (s *sink) Busy() bool                   { return false }
+func (s *sink) WriteAll(...[]byte) bool { panic("nothing is queued") }
+func (s *sink) Busy() bool              { return false }
 
 func (s *sink) Close(...[]byte) {
 	s.closed.Do(func() { go s.handler.Closed(net.ErrClosed) }) // a Conn never calls its owner

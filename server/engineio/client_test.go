@@ -39,15 +39,18 @@ func dial(t *testing.T, url string) *wsClient {
 	return handshake(t, conn, "/"+query, "")
 }
 
-func newWSClient(t *testing.T, conn net.Conn) *wsClient {
-	return &wsClient{t, conn, bufio.NewReader(conn)}
-}
-
 // handshake opens a WebSocket on conn; early is sent along with the request.
 func handshake(t *testing.T, conn net.Conn, path, early string) *wsClient {
 	t.Helper()
-	c := newWSClient(t, conn)
-	c.raw(upgradeRequest(path, "") + early)
+	c, _ := handshakeWith(t, conn, path, "", early)
+	return c
+}
+
+// handshakeWith has more header, and returns that of the answer.
+func handshakeWith(t *testing.T, conn net.Conn, path, more, early string) (*wsClient, http.Header) {
+	t.Helper()
+	c := &wsClient{t, conn, bufio.NewReader(conn)}
+	c.raw(upgradeRequest(path, more) + early)
 	res, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +60,7 @@ func handshake(t *testing.T, conn net.Conn, path, early string) *wsClient {
 		res.Body.Close()
 		t.Fatalf("upgrade = %d %q, want 101", res.StatusCode, p)
 	}
-	return c
+	return c, res.Header
 }
 
 // clientFrame is a frame as a client sends it.

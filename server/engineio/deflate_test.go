@@ -2,8 +2,8 @@ package engineio
 
 import (
 	"bytes"
+	"io"
 	"net"
-	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,13 +21,25 @@ func (a *app) upgraded(t *testing.T, query, offers string) (c *wsClient, accepte
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	c = newWSClient(t, conn)
-	c.raw(upgradeRequest("/?transport=websocket&"+query, "Sec-WebSocket-Extensions: "+offers+"\r\n"))
-	res, err := http.ReadResponse(c.r, nil)
-	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("upgrade = %v, %v", res, err)
+	c, header := handshakeWith(t, conn, "/?transport=websocket&"+query, "Sec-WebSocket-Extensions: "+offers+"\r\n", "")
+	return c, strings.Join(header.Values("Sec-WebSocket-Extensions"), "; ")
+}
+
+// readFrame reads one frame, and takes its mask off.
+func readFrame(t *testing.T, r io.Reader) ws.Frame {
+	t.Helper()
+	h, err := ws.ReadHeader(r)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return c, strings.Join(res.Header.Values("Sec-WebSocket-Extensions"), "; ")
+	f := ws.Frame{Header: h, Payload: make([]byte, h.Length)}
+	if _, err := io.ReadFull(r, f.Payload); err != nil {
+		t.Fatal(err)
+	}
+	if h.Masked {
+		ws.Cipher(f.Payload, h.Mask, 0)
+	}
+	return f
 }
 
 // squeezed is a client's frame of a compressed message.
@@ -97,9 +109,7 @@ func TestCompress(t *testing.T) {
 		}
 		c.raw(squeezed(t, "4"+long[:900])) // echoed, which is below the threshold
 		c.want("text 4" + long[:900])
-		half := squeezed(t, "4in two")
-		f, _ := ws.ReadFrame(strings.NewReader(half))
-		ws.Cipher(f.Payload, f.Header.Mask, 0)
+		f := readFrame(t, strings.NewReader(squeezed(t, "4in two")))
 		first := clientFrame(ws.OpText, false, string(f.Payload[:3]))
 		c.raw(string(first[0]|rsv1) + first[1:] + clientFrame(ws.OpPing, true, "") + clientFrame(ws.OpContinuation, true, string(f.Payload[3:])))
 		c.want("pong ", "text 4in two")
@@ -109,14 +119,11 @@ func TestCompress(t *testing.T) {
 // wantCompressed is what next must be, compressed.
 func (c *wsClient) wantCompressed(want string) {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.r)
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	f := readFrame(c.t, c.r)
 	if !f.Header.Rsv1() {
 		c.t.Fatalf("the frame %+v is not compressed", f.Header)
 	}
-	if f, err = wsflate.DecompressFrame(f); err != nil || string(f.Payload) != want {
+	if f, err := wsflate.DecompressFrame(f); err != nil || string(f.Payload) != want {
 		c.t.Fatalf("client got %.100q, %v, want %.100q", f.Payload, err, want)
 	}
 }
@@ -133,8 +140,7 @@ func TestHostileCompression(t *testing.T) {
 		{"bomb", bomb, "close 1009"},
 		{"no deflate", "\xc1" + plain[1:], "close 1007"},
 		{"cut", func() string {
-			f, _ := ws.ReadFrame(strings.NewReader(squeezed(t, "4"+strings.Repeat("abcdefgh", 100))))
-			ws.Cipher(f.Payload, f.Header.Mask, 0)
+			f := readFrame(t, strings.NewReader(squeezed(t, "4"+strings.Repeat("abcdefgh", 100))))
 			frame := clientFrame(ws.OpText, true, string(f.Payload[:len(f.Payload)/2]))
 			return "\xc1" + frame[1:]
 		}(), "close 1007"},
