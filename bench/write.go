@@ -57,7 +57,8 @@ func (r *report) plot() string {
 	var b strings.Builder
 	panel := panelHead + rowHigh*len(r.subjects) + 14
 	high := 40 + panel*len(r.columns())
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`+"\n", plotWidth, high)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13" role="img">`+"\n", plotWidth, high)
+	b.WriteString("<title>CPU of the server for each delivery</title>\n")
 	b.WriteString(`<style>
 text { fill: #222 } .line { stroke: #222 } .floor { fill: #8a8f98 } .ours { fill: #2f7de1 } .peer { fill: #d9822b }
 @media (prefers-color-scheme: dark) { text { fill: #ddd } .line { stroke: #ddd } }
