@@ -108,15 +108,19 @@ type poller struct {
 // generation, so that it is never taken for one of the socket that had the slot
 // before.
 type slot struct {
-	socket     *socket
+	entry      entry
 	generation uint32
 }
 
-// A task is what a socket wants of its poller: to be started with what was read
-// before, or, if that is nil, to be ended.
+// An entry is what a slot holds: a socket or a Watch.
+type entry interface{ event(events uint32) }
+
+// A task is what others want of a poller: that a socket is started with what
+// was read before, or, if that is nil, is ended; or that a guest is called.
 type task struct {
 	socket *socket
 	early  []byte
+	watch  *Watch
 }
 
 func newPoller() (*poller, error) {
@@ -156,6 +160,11 @@ func (p *poller) close() {
 // register makes the events of a socket come. It may be called from any
 // goroutine; the first event may come before it returns.
 func (p *poller) register(s *socket) error {
+	return p.add(s, s.fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, &s.slot)
+}
+
+// add puts e into a slot, whose index it sets before the first event comes.
+func (p *poller) add(e entry, fd int32, events uint32, at *uint32) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free) == 0 {
@@ -164,18 +173,13 @@ func (p *poller) register(s *socket) error {
 	}
 	index := p.free[len(p.free)-1]
 	p.free = p.free[:len(p.free)-1]
-	at := &p.slots[index]
-	at.socket = s
-	s.slot = index
-	event := unix.EpollEvent{
-		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
-		Fd:     int32(index),
-		Pad:    int32(at.generation),
-	}
-	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(s.fd), &event)
+	p.slots[index].entry = e
+	*at = index
+	event := unix.EpollEvent{Events: events, Fd: int32(index), Pad: int32(p.slots[index].generation)}
+	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &event)
 	if err != nil {
 		p.releaseLocked(index)
-		s.slot = noSlot
+		*at = noSlot
 	}
 	return err
 }
@@ -189,17 +193,17 @@ func (p *poller) release(index uint32) {
 
 func (p *poller) releaseLocked(index uint32) {
 	at := &p.slots[index]
-	at.socket = nil
+	at.entry = nil
 	at.generation++
 	p.free = append(p.free, index)
 }
 
-// find is the socket of an event, or nil if it is gone.
-func (p *poller) find(e *unix.EpollEvent) *socket {
+// find is whose event it is, or nil if that is gone.
+func (p *poller) find(e *unix.EpollEvent) entry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at := p.slots[e.Fd]; at.generation == uint32(e.Pad) {
-		return at.socket
+		return at.entry
 	}
 	return nil
 }
@@ -272,9 +276,12 @@ func (p *poller) runTasks() {
 	p.tasks = nil
 	p.mu.Unlock()
 	for _, t := range tasks {
-		if t.early != nil {
+		switch {
+		case t.watch != nil:
+			t.watch.guest.Event(Called)
+		case t.early != nil:
 			t.socket.begin(t.early)
-		} else {
+		default:
 			t.socket.finish()
 		}
 	}
