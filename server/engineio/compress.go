@@ -38,30 +38,24 @@ var codings = [...]*coding{
 	}}},
 }
 
-// writeCompressed answers with the body, compressed if it is long and the
-// client takes that (PROTOCOL.md 2.5), and it gets shorter. What somebody
+// compressed is the body of an answer, compressed into buf if it is long and
+// the client takes that (PROTOCOL.md 2.5), and it gets shorter. What somebody
 // around this handler has said to be compressed is left alone.
-func (s *Server) writeCompressed(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
-	h := w.Header()
+func (s *Server) compressed(h http.Header, c *coding, body []byte, buf *bytes.Buffer) []byte {
 	threshold := s.opts.CompressThreshold
 	if threshold < 0 || len(body) < threshold || h.Get("Content-Encoding") != "" {
-		writeBody(w, http.StatusOK, contentType, body)
-		return
+		return body
 	}
 	h.Add("Vary", "Accept-Encoding")
-	c := codingFor(r.Header)
 	if c == nil {
-		writeBody(w, http.StatusOK, contentType, body)
-		return
+		return body
 	}
-	buf := bodies.Get().(*bytes.Buffer)
-	defer putBody(buf)
 	c.compress(buf, body)
-	if buf.Len() < len(body) {
-		h.Set("Content-Encoding", c.name)
-		body = buf.Bytes()
+	if buf.Len() >= len(body) {
+		return body
 	}
-	writeBody(w, http.StatusOK, contentType, body)
+	h.Set("Content-Encoding", c.name)
+	return buf.Bytes()
 }
 
 func (c *coding) compress(buf *bytes.Buffer, body []byte) {

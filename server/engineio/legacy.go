@@ -208,15 +208,14 @@ func legacyForm(d string) []byte {
 	return []byte(payload)
 }
 
-// idle is when a poll without messages ends; nil for never.
-func (s *Session) idle() (after <-chan time.Time, stop func() bool) {
+// idle is how long a poll waits for messages; 0 for as long as it takes.
+func (s *Session) idle() time.Duration {
 	if s.version != packet.V1 {
-		return nil, func() bool { return false }
+		return 0
 	}
 	opts := &s.server.opts
 	// The client gives up after interval and timeout without an answer.
-	t := time.NewTimer(min(legacyIdle, (opts.PingInterval+opts.PingTimeout)/2))
-	return t.C, t.Stop
+	return min(legacyIdle, (opts.PingInterval+opts.PingTimeout)/2)
 }
 
 // ended reports whether the session has ended or is about to, and why.

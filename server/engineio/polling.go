@@ -2,38 +2,35 @@ package engineio
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 )
 
 // A poll is one GET of a client, which is answered when there is something to
-// say (PROTOCOL.md 2.5). Its fields but the controller are guarded by the
-// session's mu until answered is closed.
+// say (PROTOCOL.md 2.5). Its fields are guarded by the session's mu.
 type poll struct {
-	controller *http.ResponseController
-	late       bool          // it came after Session.Close
-	answered   chan struct{} // closed by answer
-	frames     []Frame       // the answer
-	noop       bool          // which holds no message
+	replier      // how it waits
+	late    bool // it came after Session.Close
+	noop    bool // its answer holds no message
 }
 
-// answer lets the answer be written, within the time that a client may take
-// for it.
-func (p *poll) answer(frames []Frame, limit time.Duration) {
-	p.within(limit)
-	p.frames = frames
-	close(p.answered)
-}
+// A replier writes the answer to a poll, for which it waits: the handler of the
+// GET does, or its connection in the reactor. The methods are called with the
+// session's mu held, and never wait.
+type replier interface {
+	// answer writes the answer, once, within the time that a client may take
+	// for it. False means that it is not written yet, or never will be: polled
+	// tells which.
+	answer(frames []Frame, limit time.Duration) bool
 
-// within bounds the writing of the answer from now on.
-func (p *poll) within(limit time.Duration) {
-	_ = p.controller.SetWriteDeadline(time.Now().Add(limit))
+	// within bounds the writing of the answer from now on.
+	within(limit time.Duration)
 }
 
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
-	p := &poll{controller: http.NewResponseController(w), answered: make(chan struct{})}
+	h := newHeld(w)
+	p := &poll{replier: h}
 	s.mu.Lock()
 	switch {
 	case s.state == stateClosed:
@@ -53,30 +50,14 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	p.late = s.state == stateClosing
 	s.poll = p
 	s.server.running.Add(1) // beside the session itself, which has not ended
-	defer s.server.running.Done()
 	s.answerLocked()
+	waits := s.poll == p
 	s.mu.Unlock()
-
-	idle, stop := s.idle()
-	defer stop()
-	select {
-	case <-p.answered:
-	case <-r.Context().Done():
-	case <-idle:
-		s.finishPoll(p)
-		<-p.answered // by that, or just before
+	if waits && s.park(p, h, w, r) {
+		return // what is parked is still running
 	}
-	gone := r.Context().Err() != nil
-	switch {
-	case gone:
-	case len(p.frames) == 0:
-		w.WriteHeader(http.StatusServiceUnavailable) // the end of a session of version 1
-	default:
-		body, contentType := s.payload(w, r, p.frames)
-		s.server.writeCompressed(w, r, contentType, body)
-		gone = p.controller.Flush() != nil
-	}
-	s.polled(p, gone)
+	defer s.server.running.Done()
+	s.hold(p, h, w, r)
 }
 
 // refuseEnded tells a client that its session has ended.
@@ -94,7 +75,6 @@ func (s *Session) refuseEnded(w http.ResponseWriter, r *http.Request) {
 func (s *Session) polled(p *poll, gone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = p.controller.SetWriteDeadline(time.Time{}) // the connection may go on
 	if s.poll == p {
 		s.poll = nil
 	}
@@ -105,6 +85,11 @@ func (s *Session) polled(p *poll, gone bool) {
 		s.endLocked(ReasonTransportError, closeFrame)
 		return
 	}
+	s.polledLocked()
+}
+
+// polledLocked goes on after an answer that the client has.
+func (s *Session) polledLocked() {
 	if s.ws == nil {
 		if s.version == packet.V1 && s.state == stateOpen {
 			s.heardLocked()
@@ -162,49 +147,11 @@ func (s *Session) finishPoll(p *poll) {
 
 // respondLocked is the answer to the pending poll.
 func (s *Session) respondLocked(frames []Frame) {
-	s.answering = s.poll
-	s.poll = nil
+	p := s.poll
+	s.answering, s.poll = p, nil
 	// A client that is alive is never silent for longer.
-	s.answering.answer(frames, s.server.opts.PingInterval+s.server.opts.PingTimeout)
-}
-
-// payload is the packets in frames as the body of an answer, whose header it
-// sets.
-func (s *Session) payload(w http.ResponseWriter, r *http.Request, frames []Frame) (body []byte, contentType string) {
-	list := make([]packet.Encoded, len(frames))
-	for i, f := range frames {
-		list[i] = f.encoded()
+	if p.answer(frames, s.server.opts.PingInterval+s.server.opts.PingTimeout) {
+		s.answering = nil
+		s.polledLocked()
 	}
-	body, binary := s.version.AppendPayload(nil, list, s.b64)
-	contentType = "text/plain; charset=UTF-8"
-	if binary {
-		contentType = "application/octet-stream"
-	}
-	script := s.jsonp
-	if s.version == packet.V1 {
-		script = legacyCallback(r)
-	}
-	if script != nil {
-		body, contentType = script.script(w.Header(), body)
-	}
-	setPollingHeader(w, r)
-	return body, contentType
-}
-
-// setPollingHeader sets what stands in the answers to GET and POST.
-func setPollingHeader(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	if isOldIE(r) {
-		h.Set("X-XSS-Protection", "0")
-	}
-}
-
-// writeBody answers with a body of known length.
-func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone is found by the flush after it
 }

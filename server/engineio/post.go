@@ -25,6 +25,8 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // maxPooled is the largest buffer that bodies keeps.
 const maxPooled = 128 << 10
 
+func getBody() *bytes.Buffer { return bodies.Get().(*bytes.Buffer) }
+
 func putBody(body *bytes.Buffer) {
 	if body.Cap() <= maxPooled {
 		body.Reset()
@@ -94,7 +96,7 @@ func (s *Session) takePost(r *http.Request, p *post) int {
 		s.end(ReasonTransportError)
 		return http.StatusBadRequest
 	}
-	body := bodies.Get().(*bytes.Buffer)
+	body := getBody()
 	defer putBody(body)
 	if err := s.readBody(body, r, p); errors.Is(err, errTooLarge) {
 		return http.StatusRequestEntityTooLarge // and the session is kept

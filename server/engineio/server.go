@@ -35,6 +35,9 @@ type Server struct {
 	made   atomic.Uint32             // sessions so far
 	wheel  *deadline.Wheel[*Session] // of heartbeats; calls Session.tick
 
+	parking  *deadline.Wheel[*parked] // of what parked connections wait for; calls parked.tick
+	draining atomic.Bool              // Shutdown was called: no connection is kept
+
 	mu       sync.Mutex
 	sessions map[string]*Session // guarded by mu; sid → session
 	closed   bool                // guarded by mu; Shutdown was called
@@ -57,6 +60,7 @@ func NewServer(opts *Options, accept func(*Session) Receiver) *Server {
 		opts:     opts.withDefaults(),
 		accept:   accept,
 		wheel:    deadline.NewWheel((*Session).tick),
+		parking:  deadline.NewWheel((*parked).tick),
 		sessions: make(map[string]*Session),
 	}
 }
@@ -105,8 +109,10 @@ func (s *Server) Close() error { return s.Shutdown(context.Background()) }
 // gone, or ctx is. What is queued for a client is dropped; pending polls are
 // answered.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
 	s.mu.Lock()
 	s.closed = true
+	pollers := s.reactor
 	sessions := make([]*Session, 0, len(s.sessions))
 	for _, session := range s.sessions {
 		sessions = append(sessions, session)
@@ -114,6 +120,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	for _, session := range sessions {
 		session.end(ReasonShutdown)
+	}
+	if pollers != nil {
+		pollers.CallAll() // connections that wait for a request are closed
 	}
 	done := make(chan struct{})
 	go func() { // ends when the last session and socket have
