@@ -10,24 +10,17 @@ import (
 	"github.com/sb-stream/stream-server/server/reactor"
 )
 
-// A GET that waits costs net/http two goroutines and 8 KB of buffers. With
-// epoll its connection is taken from HTTP instead and waits in the reactor, as
-// does the connection until its next request, which the http.Server reads as
-// the first of a new connection. TLS, HTTP/2 and whatever else cannot be taken
-// so is held.
+// A GET that waits costs net/http two goroutines and 8 KB of buffers, and a
+// connection between two requests one goroutine and as much. With epoll the
+// connections of polls and POSTs are taken from HTTP and wait in the reactor,
+// until the next request, which their http.Server reads as the first of a new
+// connection. TLS, HTTP/2 and whatever else cannot be taken so is held.
 
-// park takes the connection of a poll that waits from HTTP. It is false if that
-// cannot be: then nothing has changed.
+// park takes the connection of a poll from HTTP. It is false if that cannot be:
+// then nothing has changed.
 func (s *Session) park(p *poll, h *held, w http.ResponseWriter, r *http.Request) bool {
-	if s.server.opts.Sockets != SocketsEpoll || !parks(w, r) {
-		return false
-	}
-	web, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if !ok {
-		return false
-	}
-	pollers, err := s.server.openReactor()
-	if err != nil || !s.leave(p, h) {
+	web, pollers := s.server.placeFor(w, r)
+	if web == nil || r.ContentLength != 0 {
 		return false
 	}
 	k := &parked{server: s.server, web: web, stage: waiting}
@@ -35,13 +28,13 @@ func (s *Session) park(p *poll, h *held, w http.ResponseWriter, r *http.Request)
 	if len(w.Header()) > 0 {
 		k.asked.header = w.Header().Clone()
 	}
-	c, rw, err := http.NewResponseController(w).Hijack()
+	s.leaving(h, true)
+	c, err := k.take(w)
 	if err != nil {
-		s.stay(h)
+		s.leaving(h, false)
 		return false
 	}
-	k.conn, k.early = unwrap(c, rw.Reader)
-	if k.conn == nil || !s.place(p, h, k, pollers) {
+	if !s.wait(p, h, k, pollers) {
 		_ = c.Close()
 		s.polled(p, true)
 		s.server.running.Done()
@@ -49,33 +42,22 @@ func (s *Session) park(p *poll, h *held, w http.ResponseWriter, r *http.Request)
 	return true
 }
 
-// leave begins to take the connection from HTTP, unless there is an answer.
-func (s *Session) leave(p *poll, h *held) bool {
+// leaving begins to take the connection from HTTP, or has failed to.
+func (s *Session) leaving(h *held, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h.leaving = s.poll == p
-	return h.leaving
-}
-
-// stay is the end of a leave that has come to nothing.
-func (s *Session) stay(h *held) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.leaving = false
-	if h.answeredLocked() {
+	h.leaving = is
+	if !is && h.answeredLocked() {
 		h.within(h.limit)
 	}
 }
 
-// place makes the connection wait in the reactor, or answers what has been
-// answered meanwhile.
-func (s *Session) place(p *poll, h *held, k *parked, r *reactor.Reactor) bool {
+// wait makes the poll wait in the reactor, or answers what has been answered
+// before. It is false if that cannot be.
+func (s *Session) wait(p *poll, h *held, k *parked, pollers *reactor.Reactor) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k.mu.Lock()
-	err := r.Watch(&k.watch, k.conn, k)
-	k.mu.Unlock()
-	if err != nil {
+	if !k.enter(pollers) {
 		return false
 	}
 	p.replier = k
@@ -83,18 +65,87 @@ func (s *Session) place(p *poll, h *held, k *parked, r *reactor.Reactor) bool {
 		k.await(s.idle())
 		return true
 	}
-	if k.answer(h.frames, h.limit) && s.answering == p {
-		s.answering = nil
+	if k.answer(h.frames, h.limit) {
+		if s.answering == p {
+			s.answering = nil
+		}
 		s.polledLocked()
 	}
 	return true
+}
+
+// parkAnswered answers a request, of whose body nothing is unread, and takes
+// its connection from HTTP. It is false if that cannot be: then nothing has
+// changed.
+func (s *Server) parkAnswered(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) bool {
+	web, pollers := s.placeFor(w, r)
+	if web == nil || !s.enter() {
+		return false
+	}
+	k := &parked{server: s, web: web, stage: answering}
+	c, err := k.take(w)
+	if err != nil {
+		s.running.Done()
+		return false
+	}
+	if !k.enter(pollers) {
+		_ = c.Close()
+		s.running.Done()
+		return true
+	}
+	h := w.Header()
+	setBodyHeader(h, contentType, body)
+	buf := getBody()
+	defer putBody(buf)
+	s.writeHead(buf, status, h)
+	buf.Write(body)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stage == answering && !k.sendLocked(buf.Bytes()) {
+		k.waitLocked(s.opts.BodyTimeout)
+	}
+	return true
+}
+
+// placeFor is what the connection of r belongs to and where it may wait; nil if
+// it has to stay.
+func (s *Server) placeFor(w http.ResponseWriter, r *http.Request) (*http.Server, *reactor.Reactor) {
+	if s.opts.Sockets != SocketsEpoll || !parks(w, r) {
+		return nil, nil
+	}
+	web, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return nil, nil
+	}
+	pollers, err := s.openReactor()
+	if err != nil {
+		return nil, nil
+	}
+	return web, pollers
+}
+
+// take takes the connection of w.
+func (k *parked) take(w http.ResponseWriter) (net.Conn, error) {
+	c, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	k.conn, k.early = unwrap(c, rw.Reader)
+	return c, nil
+}
+
+// enter makes the connection wait in the reactor.
+func (k *parked) enter(pollers *reactor.Reactor) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.conn != nil && pollers.Watch(&k.watch, k.conn, k) == nil
 }
 
 // parks reports whether the connection of r can be taken from HTTP and go on
 // afterwards. A ResponseWriter that somebody has put around that of net/http is
 // there to see the answer, so it does.
 func parks(w http.ResponseWriter, r *http.Request) bool {
-	if r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Close || r.ContentLength != 0 || r.TLS != nil || !isPlain(w) {
+	if r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Close || r.TLS != nil || !isPlain(w) {
 		return false
 	}
 	for _, name := range [...]string{"Connection", "Trailer", "Transfer-Encoding"} {

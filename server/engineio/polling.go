@@ -51,9 +51,8 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.poll = p
 	s.server.running.Add(1) // beside the session itself, which has not ended
 	s.answerLocked()
-	waits := s.poll == p
 	s.mu.Unlock()
-	if waits && s.park(p, h, w, r) {
+	if s.park(p, h, w, r) {
 		return // what is parked is still running
 	}
 	defer s.server.running.Done()

@@ -72,11 +72,14 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	switch status {
 	case http.StatusOK:
 		setPollingHeader(w, r)
+		body, contentType := []byte("ok"), "text/html"
 		if s.version == packet.V1 {
-			writeBody(w, status, "text/plain; charset=UTF-8", []byte("1"))
-		} else {
-			writeBody(w, status, "text/html", []byte("ok"))
+			body, contentType = []byte("1"), "text/plain; charset=UTF-8"
 		}
+		if s.server.parkAnswered(w, r, status, contentType, body) {
+			return
+		}
+		writeBody(w, status, contentType, body)
 	case 0:
 		s.server.refuse(w, r, errBadRequest)
 	default:

@@ -2,8 +2,10 @@ package engineio
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 )
@@ -38,8 +40,7 @@ func (s *Session) render(h http.Header, c client, frames []Frame, buf *bytes.Buf
 	body, contentType := s.encode(h, c.script, frames)
 	setCacheHeader(h, c.oldIE)
 	body = s.server.compressed(h, c.coding, body, buf)
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	setBodyHeader(h, contentType, body)
 	return http.StatusOK, body
 }
 
@@ -79,9 +80,40 @@ func setCacheHeader(h http.Header, oldIE bool) {
 
 // writeBody answers with a body of known length.
 func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	setBodyHeader(w.Header(), contentType, body)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone is found by the flush after it
+}
+
+func setBodyHeader(h http.Header, contentType string, body []byte) {
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+}
+
+// make is the answer as HTTP has it.
+func (a *asked) make(buf *bytes.Buffer, frames []Frame) {
+	h := a.header
+	if h == nil {
+		h = make(http.Header, 4)
+	}
+	scratch := getBody()
+	defer putBody(scratch)
+	status, body := a.session.render(h, a.client, frames, scratch)
+	a.session.server.writeHead(buf, status, h)
+	buf.Write(body)
+}
+
+// writeHead writes what of an answer net/http would write before the body.
+func (s *Server) writeHead(buf *bytes.Buffer, status int, h http.Header) {
+	if s.draining.Load() {
+		h.Set("Connection", "close")
+	}
+	fmt.Fprintf(buf, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+	if _, ok := h["Date"]; !ok { // nil is for none
+		buf.WriteString("Date: ")
+		buf.Write(time.Now().UTC().AppendFormat(buf.AvailableBuffer(), http.TimeFormat))
+		buf.WriteString("\r\n")
+	}
+	_ = h.Write(buf) // memory takes everything
+	buf.WriteString("\r\n")
 }
