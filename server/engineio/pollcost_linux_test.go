@@ -14,6 +14,34 @@ import (
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 )
 
+// BenchmarkPost is a POST of each of 100 clients, over connections that are
+// kept.
+func BenchmarkPost(b *testing.B) {
+	for _, layer := range layers {
+		b.Run(layer, func(b *testing.B) {
+			const clients = 100
+			sessions, conns := polls(b, layer, clients)
+			var buf [1024]byte
+			b.ReportAllocs()
+			before := cpu()
+			for b.Loop() {
+				for i, conn := range conns {
+					request := pollRequest("POST", sessions[i], "User-Agent: x\r\nContent-Length: 2\r\n") + "4x"
+					if _, err := io.WriteString(conn, request); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for _, conn := range conns {
+					if n, err := conn.Read(buf[:]); err != nil || !bytes.HasSuffix(buf[:n], []byte("ok")) {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N*clients), "cpu-ns/post")
+		})
+	}
+}
+
 // BenchmarkPoll is a poll of each of 100 clients, which waits and is answered
 // with a message of 128 bytes. The CPU is that of the clients too, who are a
 // Write and a Read.
@@ -79,17 +107,6 @@ func polls(b *testing.B, layer string, n int) (sessions []*Session, conns []net.
 		conns = append(conns, conn)
 	}
 	return sessions, conns
-}
-
-// pollParked reports whether the poll waits in the reactor.
-func (s *Session) pollParked() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.poll == nil {
-		return false
-	}
-	_, ok := s.poll.replier.(*parked)
-	return ok
 }
 
 func cpu() time.Duration {
