@@ -30,5 +30,15 @@
 // the WebSocket.
 //
 // Locks: the table of sessions and a session are never locked at once; the
-// lock of a socket in reactor is a leaf below the session's.
+// lock of a socket in reactor is a leaf below the session's, and so is that of
+// a parked connection, but for its poller's.
+//
+// # Connections of HTTP
+//
+// With Options.Sockets epoll the connections of polls and POSTs are hijacked, as
+// those of WebSockets are: they wait in the reactor for the answer and for the
+// next request, and that is read by a Serve of their own [net/http.Server]. Its
+// ConnState sees a new connection then, its BaseContext and ConnContext are
+// called again, and its Shutdown does not wait for polls: Server.Shutdown
+// answers them.
 package engineio

@@ -59,10 +59,10 @@ type Options struct {
 	// messages from CompressThreshold on are compressed, once for all clients.
 	Compress bool
 
-	// Sockets is how WebSockets are waited for: SocketsGoroutine, the default, or
-	// SocketsEpoll, which takes a few goroutines for all of them, on Linux; other
-	// systems have goroutines in any case. With epoll, a Receiver that waits keeps
-	// other clients waiting.
+	// Sockets is how WebSockets and polls are waited for: SocketsGoroutine, the
+	// default, or SocketsEpoll, which takes a few goroutines for all of them, on
+	// Linux; other systems have goroutines in any case. With epoll, a Receiver
+	// that waits keeps other clients waiting, and so do hooks of the http.Server.
 	Sockets string
 
 	RefuseV3  bool // no Engine.IO 3: only clients of Socket.IO 3 and 4 are let in

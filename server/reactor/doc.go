@@ -9,6 +9,9 @@
 // one goroutine each that reads, and another only while there are bytes that
 // the kernel did not take at once.
 //
+// A [Watch] is for connections that are not the reactor's: those of HTTP wait
+// with it between two requests.
+//
 // # Concurrency
 //
 // The methods of a Conn may be called from any goroutine, the Handler's own
