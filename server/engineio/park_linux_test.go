@@ -82,15 +82,19 @@ func (c *kept) send(request string) {
 }
 
 // next is the next answer, or what there is instead.
-func (c *kept) next() (res *http.Response, body string, err error) {
+func (c *kept) next() (h head, body string, err error) {
 	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if res, err = http.ReadResponse(c.r, nil); err != nil {
-		return nil, "", err
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return head{}, "", err
 	}
 	defer res.Body.Close()
 	p, err := io.ReadAll(res.Body)
-	return res, string(p), err
+	return head(*res), string(p), err
 }
+
+// A head is an answer whose body has been read.
+type head http.Response
 
 func (c *kept) want(bodies ...string) {
 	c.t.Helper()
@@ -190,7 +194,7 @@ func TestParkedAnswers(t *testing.T) {
 func parkedAnswer(t *testing.T, layer, path, header string, outer func(http.Header), act func(*Session)) string {
 	t.Helper()
 	opts := Options{PingInterval: 2 * time.Second, PingTimeout: 2 * time.Second} // idle is 2 s then
-	opts.Transports = both(func(r *http.Request) bool { return true })
+	opts.Transports = both(func(*http.Request) bool { return true })
 	a := newSite(t, layer, opts, func(web *httptest.Server) {
 		next := web.Config.Handler
 		web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -54,7 +54,7 @@ func TestParkedGoesOn(t *testing.T) {
 	}
 	w := &wsClient{t, c.conn, c.r}
 	c.send(upgradeRequest("/?EIO=4&transport=websocket", ""))
-	if res, err := http.ReadResponse(c.r, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+	if res, _, err := c.next(); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("upgrade = %v, %v; want 101", res, err)
 	}
 	w.next()
@@ -197,7 +197,7 @@ func TestParkedShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if res, body, err := waits.next(); err != nil || body != "1" || !res.Close {
-		t.Errorf("poll = %q, %v, closed %v; want 1, and the end", body, err, res != nil && res.Close)
+		t.Errorf("poll = %q, %v, closed %v; want 1, and the end", body, err, res.Close)
 	}
 	for _, c := range []*kept{waits, idles, posts} {
 		if _, _, err := c.next(); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
