@@ -65,11 +65,14 @@ func (s *Session) wait(p *poll, h *held, k *parked, pollers *reactor.Reactor) bo
 		k.await(s.idle())
 		return true
 	}
-	if k.answer(h.frames, h.limit) {
+	switch {
+	case k.answer(h.frames, h.limit):
 		if s.answering == p {
 			s.answering = nil
 		}
 		s.polledLocked()
+	case h.limit <= 0: // it was given up meanwhile
+		k.within(0)
 	}
 	return true
 }
