@@ -126,3 +126,28 @@ func TestTotalQueue(t *testing.T) {
 		t.Errorf("the client that reads was closed: %s", reason)
 	}
 }
+
+// What is sent while a message of the client is handled waits for the end of
+// that, but not if it is long; all of it comes, in order.
+func TestHeldBack(t *testing.T) {
+	for _, size := range []int{10, mostHeld - 100, mostHeld, 20 * mostHeld} {
+		a := newApp(t, nil)
+		c, s := a.openWS(t, "EIO=4")
+		long := strings.Repeat("x", size)
+		a.mu.Lock()
+		a.hook = func(s *Session, data []byte, _ bool) bool {
+			s.Send(text("a"))
+			s.SendAll(NewBundle("", text("b"), text(long)))
+			s.Send(text(long))
+			s.SendAll(NewBundle("", text("c")))
+			return true
+		}
+		a.mu.Unlock()
+		c.text("4go")
+		c.want("text 4a", "text 4b", "text 4"+long, "text 4"+long, "text 4c")
+		if s.mu.Lock(); s.held || len(s.queue) > 0 || s.queued != 0 {
+			t.Errorf("with %d bytes the session holds %d messages back", size, len(s.queue))
+		}
+		s.mu.Unlock()
+	}
+}

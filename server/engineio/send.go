@@ -73,8 +73,8 @@ func (s *Session) queueAllLocked(b *Bundle) {
 	for _, f := range frames {
 		s.queueLocked(f)
 	}
-	if s.ws == nil {
-		s.answerLocked()
+	if !s.held {
+		s.flushLocked()
 	}
 }
 
