@@ -65,14 +65,11 @@ func (s *Session) wait(p *poll, h *held, k *parked, pollers *reactor.Reactor) bo
 		k.await(s.idle())
 		return true
 	}
-	switch {
-	case k.answer(h.frames, h.limit):
+	if k.answer(h.frames, h.limit) {
 		if s.answering == p {
 			s.answering = nil
 		}
 		s.polledLocked()
-	case h.limit <= 0: // it was given up meanwhile
-		k.within(0)
 	}
 	return true
 }
