@@ -83,6 +83,10 @@ func (k *parked) answer(frames []Frame, limit time.Duration) bool {
 		return false // it is gone, and polled is to come
 	}
 	k.stage = answering
+	if limit <= 0 { // its session is cut
+		k.failLocked()
+		return false
+	}
 	size := 0
 	for _, f := range frames {
 		size += len(f.buf)

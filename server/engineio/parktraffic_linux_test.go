@@ -92,3 +92,37 @@ func pollAtRandom(a *app, r *rand.Rand) error {
 	}
 	return err
 }
+
+// TestParkedReadsLate: an answer that does not fit goes on when there is room,
+// and so does its session.
+func TestParkedReadsLate(t *testing.T) {
+	a := newSite(t, SocketsEpoll, Options{QueueBytes: 1 << 30}, nil)
+	c := a.keep(t)
+	s := c.begin(a, path4)
+	for i := range 3 {
+		c.poll(s)
+		want := string(numbered(16<<20 + i))
+		s.text(want)
+		eventually(t, "the answer is being written", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.answering != nil
+		})
+		if i == 1 {
+			c.get("/who")
+		}
+		c.want("4" + want)
+		if i == 1 {
+			c.want(c.who())
+		}
+	}
+}
+
+// numbered is n bytes of text in which a loss or a change of order shows.
+func numbered(n int) []byte {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = 'a' + byte(i*7>>3)%26
+	}
+	return p
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,14 @@ func (c *kept) poll(s *Session) {
 }
 
 func (s *Session) text(text string) { s.Send(TextFrame(s.Version(), []byte(text))) }
+
+// wantEnd is what there is instead of another answer.
+func (c *kept) wantEnd() {
+	c.t.Helper()
+	if _, _, err := c.next(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		c.t.Errorf("then comes %v, want the end", err)
+	}
+}
 
 // who is the answer of /who to c.
 func (c *kept) who() string { return c.conn.LocalAddr().String() + " " + c.conn.RemoteAddr().String() }
@@ -135,17 +144,21 @@ func TestParkedClientGoes(t *testing.T) {
 // TestParkedHalfClosed: one that sent another request is answered first.
 func TestParkedHalfClosed(t *testing.T) {
 	a := newSite(t, SocketsEpoll, Options{}, nil)
-	c := a.keep(t)
-	s := c.begin(a, path4)
-	c.poll(s)
-	c.get("/who")
-	_ = c.conn.(*net.TCPConn).CloseWrite()
-	if s.text("a"); s.pollWaits() {
-		t.Error("the poll waits after a message")
-	}
-	c.want("4a", c.who())
-	if _, _, err := c.next(); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("after it comes %v, want the end", err)
+	for _, early := range []bool{false, true} { // HTTP has read it with the poll
+		c := a.keep(t)
+		s := c.begin(a, path4)
+		if early {
+			c.send("GET " + path4 + "&sid=" + s.ID() + " HTTP/1.1\r\nHost: x\r\n\r\nGET /who HTTP/1.1\r\nHost: x\r\n\r\n")
+			eventually(t, "the poll is parked", s.pollParked)
+		} else {
+			c.poll(s)
+			c.get("/who")
+		}
+		_ = c.conn.(*net.TCPConn).CloseWrite()
+		<-time.After(20 * time.Millisecond) // the server may take notice
+		s.text("a")
+		c.want("4a", c.who())
+		c.wantEnd()
 	}
 }
 
@@ -162,8 +175,8 @@ func TestParkedTimes(t *testing.T) {
 	s.text("a")
 	c.want("4a")
 	start := time.Now()
-	if _, _, err := c.next(); err == nil || time.Since(start) < 100*time.Millisecond {
-		t.Errorf("after %v comes %v, want the end after 200 ms", time.Since(start), err)
+	if c.wantEnd(); time.Since(start) < 100*time.Millisecond {
+		t.Errorf("the end came after %v, want 200 ms", time.Since(start))
 	}
 
 	c = a.keep(t)
@@ -178,6 +191,32 @@ func TestParkedTimes(t *testing.T) {
 	}
 	if _, err := io.Copy(io.Discard, c.conn); err == nil {
 		t.Error("the client saw an orderly end, want a reset")
+	}
+}
+
+// TestParkedCut: a session may be cut while its connection is being taken from
+// HTTP.
+func TestParkedCut(t *testing.T) {
+	var a *app
+	a = newSite(t, SocketsEpoll, Options{QueueBytes: 1 << 20}, func(web *httptest.Server) {
+		web.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateHijacked {
+				s := a.last()
+				for s.server.Stats().SlowClosed == 0 {
+					s.text(strings.Repeat("x", 100_000))
+				}
+			}
+		}
+	})
+	c := a.keep(t)
+	s := c.begin(a, path4)
+	s.text("a")
+	c.get(path4 + "&sid=" + s.ID())
+	if _, err := io.Copy(io.Discard, c.conn); err == nil {
+		t.Error("the client saw an orderly end, want a reset")
+	}
+	if got := a.reason(t, s); got != ReasonSlow {
+		t.Errorf("session ended with %q, want %q", got, ReasonSlow)
 	}
 }
 
@@ -200,9 +239,7 @@ func TestParkedShutdown(t *testing.T) {
 		t.Errorf("poll = %q, %v, closed %v; want 1, and the end", body, err, res.Close)
 	}
 	for _, c := range []*kept{waits, idles, posts} {
-		if _, _, err := c.next(); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("after Close comes %v, want the end", err)
-		}
+		c.wantEnd()
 	}
 	c := a.keep(t)
 	c.get("/who") // HTTP goes on
@@ -228,7 +265,5 @@ func TestParkedWebShutdown(t *testing.T) {
 	s.text("a")
 	c.want("4a")
 	c.get("/who")
-	if _, _, err := c.next(); err == nil {
-		t.Error("a request was answered after Shutdown, want the end")
-	}
+	c.wantEnd()
 }
