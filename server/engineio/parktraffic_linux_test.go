@@ -116,6 +116,12 @@ func TestParkedReadsLate(t *testing.T) {
 			c.want(c.who())
 		}
 	}
+	for range 2 { // what fits may be made by a goroutine too
+		c.poll(s)
+		want := string(numbered(2 * largeAnswer))
+		s.text(want)
+		c.want("4" + want)
+	}
 }
 
 // numbered is n bytes of text in which a loss or a change of order shows.

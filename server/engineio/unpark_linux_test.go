@@ -34,6 +34,13 @@ func (c *kept) wantEnd() {
 	}
 }
 
+func (c *kept) wantReset() {
+	c.t.Helper()
+	if _, err := io.Copy(io.Discard, c.conn); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		c.t.Errorf("then comes %v, want a reset", err)
+	}
+}
+
 // who is the answer of /who to c.
 func (c *kept) who() string { return c.conn.LocalAddr().String() + " " + c.conn.RemoteAddr().String() }
 
@@ -189,9 +196,7 @@ func TestParkedTimes(t *testing.T) {
 	if got := a.reason(t, s); got != ReasonTransportError {
 		t.Errorf("session ended with %q, want %q", got, ReasonTransportError)
 	}
-	if _, err := io.Copy(io.Discard, c.conn); err == nil {
-		t.Error("the client saw an orderly end, want a reset")
-	}
+	c.wantReset()
 }
 
 // TestParkedCut: a session may be cut while its connection is being taken from
@@ -212,9 +217,7 @@ func TestParkedCut(t *testing.T) {
 	s := c.begin(a, path4)
 	s.text("a")
 	c.get(path4 + "&sid=" + s.ID())
-	if _, err := io.Copy(io.Discard, c.conn); err == nil {
-		t.Error("the client saw an orderly end, want a reset")
-	}
+	c.wantReset()
 	if got := a.reason(t, s); got != ReasonSlow {
 		t.Errorf("session ended with %q, want %q", got, ReasonSlow)
 	}
