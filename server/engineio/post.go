@@ -58,6 +58,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	s.post = p
 	s.mu.Unlock()
+	defer s.uncork() // after the answer: 0.9 clients go wrong if that of their poll comes first
 
 	status := s.takePost(r, p)
 	s.mu.Lock()
@@ -150,8 +151,8 @@ func (s *Session) readBody(body *bytes.Buffer, r *http.Request, p *post) error {
 	return err
 }
 
-// process passes on what a POST brought. What is sent meanwhile waits for its
-// end, and goes out together.
+// process passes on what a POST brought. What is sent meanwhile waits until the
+// POST has been answered, and goes out together.
 func (s *Session) process(packets []packet.Packet) int {
 	s.takeTurn()
 	defer s.releaseTurn()
@@ -162,7 +163,6 @@ func (s *Session) process(packets []packet.Packet) int {
 	if left {
 		return 0
 	}
-	defer s.uncork()
 	// Heartbeats come first, as the reference has it (PROTOCOL.md 3.2): its
 	// Socket.IO handles events after the whole POST.
 	heartbeat := func(p packet.Packet) bool { return p.Type == packet.Ping && s.version == packet.V3 }

@@ -135,7 +135,7 @@ func TestHeldBack(t *testing.T) {
 		c, s := a.openWS(t, "EIO=4")
 		long := strings.Repeat("x", size)
 		a.mu.Lock()
-		a.hook = func(s *Session, data []byte, _ bool) bool {
+		a.hook = func(s *Session, _ []byte, _ bool) bool {
 			s.Send(text("a"))
 			s.SendAll(NewBundle("", text("b"), text(long)))
 			s.Send(text(long))
