@@ -59,6 +59,7 @@ func start(t *testing.T, path string, descriptors int, flags ...string) *process
 	script := fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, descriptors)
 	args := append([]string{"-c", script, path, "--listen=127.0.0.1:0", "--broker-listen=127.0.0.1:0"}, flags...)
 	cmd := exec.Command("sh", args...)
+	cmd.Env = append(os.Environ(), "GOGC=100") // so that memory is given back to the system by Go alone
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

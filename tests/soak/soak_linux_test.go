@@ -67,8 +67,12 @@ func soak(t *testing.T, path, sockets string, length time.Duration) {
 	r.churn(length - warming)
 	end, took := r.settle(warm)
 
-	grown := 100 * (float64(end.resident)/float64(warm.resident) - 1)
-	if grown > 5 {
+	// A run of seconds ends where the collector happens to be.
+	grown, most := 100*(float64(end.resident)/float64(warm.resident)-1), 5.0
+	if length < time.Minute {
+		most = 15
+	}
+	if grown > most {
 		t.Errorf("resident memory has grown by %.1f %%, from %d KiB to %d KiB", grown, warm.resident>>10, end.resident>>10)
 	}
 	for _, line := range r.lines() {
