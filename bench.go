@@ -18,7 +18,7 @@ type bench struct {
 
 	URL        string        `arg:"" help:"Of the stream server, such as http://127.0.0.1:8080."`
 	Path       string        `default:"/socket.io/" help:"Path of Socket.IO."`
-	Token      string        `placeholder:"JWT" help:"Says which member the clients are."`
+	Token      string        `secret:"" placeholder:"JWT" help:"Says which member the clients are."`
 	Clients    int           `default:"100" help:"WebSocket clients."`
 	Channels   int           `default:"1" help:"Channels bench:0, bench:1 and so on that the clients are spread over."`
 	Rate       float64       `help:"Messages delivered a second, at planned times; 0 means as many as go through."`
@@ -26,7 +26,7 @@ type bench struct {
 	Duration   time.Duration `default:"10s" help:"How long to publish."`
 	Patience   time.Duration `default:"10s" help:"How long to wait for a message, until it is lost."`
 	Protocol   int           `default:"4" enum:"3,4" help:"Version of Engine.IO: 4, or 3 for clients of Socket.IO 1 and 2."`
-	PublishKey string        `placeholder:"KEY" help:"Publish by POST /api/publish, unless --redis is set."`
+	PublishKey string        `secret:"" placeholder:"KEY" help:"Publish by POST /api/publish, unless --redis is set."`
 }
 
 // errLost is for the exit code: what was lost has been printed.
@@ -95,11 +95,11 @@ func (b *bench) publisher() (load.Publisher, error) {
 	if b.Redis == "" && b.PublishKey != "" {
 		return load.HTTPPublisher(b.URL, b.PublishKey), nil
 	}
-	address, err := b.publishURL()
+	address, config, err := b.publishURL()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
-	return load.RedisPublisher(address, b.RedisPrefix)
+	return load.RedisPublisher(address, b.RedisPrefix, config)
 }
 
 func (b *bench) measure(ctx context.Context, swarm *load.Swarm, to load.Publisher) (load.Result, error) {

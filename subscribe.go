@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +20,8 @@ type subscribe struct {
 	Channels []string `arg:"" help:"Such as feed:football:fantasy."`
 	URL      string   `default:"http://127.0.0.1:8080" help:"Of the stream server."`
 	Path     string   `default:"/socket.io/" help:"Path of Socket.IO."`
-	Token    string   `placeholder:"JWT" help:"Says which member this is."`
+	Token    string   `secret:"" placeholder:"JWT" help:"Says which member this is."`
+	CA       string   `name:"ca" placeholder:"FILE" help:"Certificates, PEM, that an https server is trusted by, in place of the system's."`
 }
 
 // retryDelay is between the end of a connection and the next.
@@ -33,8 +36,12 @@ func (s *subscribe) Run(ctx context.Context) error {
 			return usageError{fmt.Errorf("%q: %w", tag, err)}
 		}
 	}
+	opts, err := s.options()
+	if err != nil {
+		return usageError{err}
+	}
 	for first := true; ; first = false {
-		err := s.listen(ctx, os.Stdout)
+		err := s.listen(ctx, os.Stdout, opts)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -56,12 +63,35 @@ type refusedError struct{ text string }
 
 func (e *refusedError) Error() string { return e.text }
 
-// listen is one connection.
-func (s *subscribe) listen(ctx context.Context, out io.Writer) error {
+func (s *subscribe) options() (client.Options, error) {
 	opts := client.Options{Path: s.Path}
 	if s.Token != "" {
 		opts.Auth = map[string]any{"token": s.Token}
 	}
+	if s.CA != "" {
+		var err error
+		if opts.TLS, err = trusting(s.CA); err != nil {
+			return opts, err
+		}
+	}
+	return opts, nil
+}
+
+// trusting is the TLS of a client that trusts the certificates of a file.
+func trusting(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	config := &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ca: %s holds no certificate", file)
+	}
+	return config, nil
+}
+
+// listen is one connection.
+func (s *subscribe) listen(ctx context.Context, out io.Writer, opts client.Options) error {
 	conn, err := client.Dial(ctx, s.URL, opts)
 	if err != nil {
 		var no *client.ConnectError

@@ -3,6 +3,7 @@ package channels
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 func BenchmarkPublish(b *testing.B) {
@@ -10,7 +11,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(fmt.Sprint("clients=", n), func(b *testing.B) {
 			cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 			for i := range n {
-				cs.Subscribe("x", countingClient(fmt.Sprint(i)))
+				subscribe(cs, "x", countingClient(fmt.Sprint(i)))
 			}
 			data := []byte(`{"goal":1}`)
 			b.ReportAllocs()
@@ -26,3 +27,18 @@ type countingClient string
 
 func (c countingClient) ID() string { return string(c) }
 func (countingClient) Send(*Round)  {}
+
+// BenchmarkMeasured is what it costs to say how long each round took.
+func BenchmarkMeasured(b *testing.B) {
+	for name, sent := range map[string]func(*Round, time.Duration){"off": nil, "on": func(*Round, time.Duration) {}} {
+		b.Run(name, func(b *testing.B) {
+			cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing, Sent: sent})
+			subscribe(cs, "x", countingClient("1"))
+			data := []byte(`{"goal":1}`)
+			b.ReportAllocs()
+			for b.Loop() {
+				cs.Publish("x", data)
+			}
+		})
+	}
+}

@@ -1,6 +1,9 @@
 package channels
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // A Client is somebody who hears channels: a session of the server.
 type Client interface {
@@ -29,6 +32,9 @@ type Channel struct {
 	gap     string        // guarded by mu; why clients must be told once it is live again
 	waiting chan struct{} // guarded by mu; closed when it is live; nil if nobody waits
 	rounds  *rounds       // guarded by mu; nil while none is under way
+	begun   uint64        // guarded by mu; number after which no message has been missed
+	liveAt  int64         // guarded by mu; when it became live, in milliseconds on the clock of all nodes
+	history *history      // guarded by mu; nil while nothing has come
 }
 
 // alwaysLive is what Subscription.Live is of a channel that is live.
@@ -37,23 +43,6 @@ var alwaysLive = func() chan struct{} {
 	close(c)
 	return c
 }()
-
-// add puts c into the map and reports whether it was not there yet. The client
-// gets every message after the one at the position, and none before.
-func (ch *Channel) add(c Client, seq *sequence) (at Position, live <-chan struct{}, added bool) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.clients.size() == 0 {
-		ch.gap = "" // those it was meant for have left
-	}
-	if ch.rounds == nil {
-		_, added = ch.clients.put(c, 0)
-		return seq.now(), ch.liveLocked(), added
-	}
-	// The round under way has been at the client's part, or has yet to come.
-	seen, added := ch.clients.put(c, ch.rounds.last)
-	return seq.position(max(seen, ch.rounds.first-1)), ch.liveLocked(), added
-}
 
 func (ch *Channel) remove(id string) bool {
 	ch.mu.Lock()
@@ -82,7 +71,9 @@ func (ch *Channel) liveLocked() <-chan struct{} {
 // or left to believe otherwise, that some may be missing.
 func (ch *Channel) setLive(cs *Channels) {
 	ch.mu.Lock()
-	ch.live = true
+	if !ch.live {
+		ch.live, ch.liveAt = true, cs.retention.now()
+	}
 	if ch.waiting != nil {
 		close(ch.waiting)
 		ch.waiting = nil
@@ -93,16 +84,21 @@ func (ch *Channel) setLive(cs *Channels) {
 	}
 	m := Message{Gap: ch.gap}
 	ch.gap = ""
-	ch.sendAndUnlock(m, cs)
+	ch.breakLocked(cs) // whatever came meanwhile has holes
+	ch.sendAndUnlock(m, time.Time{}, cs)
 }
 
 // setLost says that messages may be missed until setLive.
-func (ch *Channel) setLost(reason string) {
+func (ch *Channel) setLost(reason string, cs *Channels) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	if h := ch.history; h != nil && h.kept && !h.plain {
+		return // the broker keeps them, and brings them later
+	}
 	if ch.live { // else nobody was promised anything
 		ch.live = false
 		ch.gap = reason
+		ch.breakLocked(cs)
 	}
 }
 

@@ -2,6 +2,7 @@ package channels
 
 import (
 	"crypto/rand"
+	"strings"
 	"sync"
 	"time"
 )
@@ -14,6 +15,18 @@ type Config struct {
 	Broker Broker        // required
 	Linger time.Duration // that a channel stays subscribed at the broker after its last client left
 	Encode Encode        // required
+	Keep   int           // messages of each channel, for clients who come back; 0: none
+	Age    time.Duration // that they are kept
+	Bytes  int           // that the messages of all channels take
+	Node   string        // the name of this run of this node, in every position: letters and digits; random
+
+	// Late is told of clients who did not get a round at once: see Round.Late. It
+	// runs under locks of the channel. nil means nobody is told.
+	Late func(r *Round, c Client, o Outcome)
+
+	// Sent is told of each round of messages that everybody has been sent: how long
+	// after the first of them was published. nil measures nothing.
+	Sent func(r *Round, took time.Duration)
 
 	// Latest reports whether a client that is behind gets only the newest message
 	// of the channel, and not all of them. nil means never.
@@ -32,8 +45,11 @@ type Channels struct {
 	linger time.Duration
 	encode Encode
 	latest func(tag string) bool
+	late   func(r *Round, c Client, o Outcome) // or nil
+	sent   func(r *Round, took time.Duration)  // nil: nobody measures
 
-	seq sequence
+	seq       sequence
+	retention retention
 
 	mu        sync.RWMutex
 	channels  map[string]*Channel // guarded by mu; those that clients hear
@@ -57,60 +73,30 @@ type idle struct {
 	until   time.Time
 }
 
+// NewNode is a name for one run of one node: 40 random bits.
+func NewNode() string { return strings.ToLower(rand.Text()[:8]) }
+
 // New makes an empty map.
 func New(c Config) *Channels {
 	if c.Latest == nil {
 		c.Latest = func(string) bool { return false }
 	}
+	if c.Node == "" {
+		c.Node = NewNode()
+	}
+	now := func() int64 { return c.Broker.Now().UnixMilli() }
 	return &Channels{
 		broker:    c.Broker,
 		linger:    c.Linger,
 		encode:    c.Encode,
 		latest:    c.Latest,
-		seq:       sequence{epoch: rand.Text()[:6]},
+		late:      c.Late,
+		sent:      c.Sent,
+		seq:       sequence{node: c.Node},
+		retention: retention{count: c.Keep, age: c.Age, most: c.Bytes, now: now},
 		channels:  make(map[string]*Channel),
 		lingering: make(map[string]lingerer),
 	}
-}
-
-// A Subscription is what a client is told when it begins to hear a channel.
-type Subscription struct {
-	Position Position        // of the newest message before the first that it gets
-	Live     <-chan struct{} // closed once messages are certain to arrive
-
-	channel *Channel
-}
-
-// Tag is the channel's own copy of its tag, for whoever keeps it.
-func (s Subscription) Tag() string { return s.channel.tag }
-
-// Early notes that the client was answered before the channel was live, so
-// that it is told of the gap when it is. It reports false if the channel is
-// live by now, and then nothing was missed.
-func (s Subscription) Early() bool { return s.channel.early("subscribed_late") }
-
-// Subscribe makes c hear the channel. The first client of a channel makes the
-// broker listen to it. Doing it twice changes nothing.
-func (cs *Channels) Subscribe(tag string, c Client) Subscription {
-	cs.mu.Lock()
-	ch := cs.channels[tag]
-	if ch == nil {
-		if ch = cs.lingering[tag].Channel; ch != nil {
-			delete(cs.lingering, tag)
-		} else {
-			ch = &Channel{tag: tag, latest: cs.latest(tag)}
-			cs.broker.Listen(tag)
-		}
-		cs.channels[tag] = ch
-	}
-	ch.refs++
-	cs.mu.Unlock()
-
-	at, live, added := ch.add(c, &cs.seq)
-	if !added {
-		cs.release(ch)
-	}
-	return Subscription{Position: at, Live: live, channel: ch}
 }
 
 // Unsubscribe ends Subscribe. Leaving a channel that the client does not hear
@@ -133,7 +119,7 @@ func (cs *Channels) release(ch *Channel) {
 	}
 	delete(cs.channels, ch.tag)
 	if cs.linger <= 0 {
-		cs.broker.Unlisten(ch.tag)
+		cs.drop(ch)
 		return
 	}
 	cs.ticket++
@@ -160,10 +146,18 @@ func (cs *Channels) sweep() {
 		cs.idle = cs.idle[1:]
 		if tag := first.channel.tag; cs.lingering[tag].since == first.ticket {
 			delete(cs.lingering, tag)
-			cs.broker.Unlisten(tag)
+			cs.drop(first.channel)
 		}
 	}
 	cs.idle = nil // gives the memory back
+}
+
+// drop ends a channel that is in neither map any more.
+func (cs *Channels) drop(ch *Channel) {
+	cs.broker.Unlisten(ch.tag)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.breakLocked(cs)
 }
 
 // Publish sends data, which is valid JSON, to every client of the channel and
@@ -173,7 +167,17 @@ func (cs *Channels) Publish(tag string, data []byte) int {
 	if ch == nil {
 		return 0
 	}
-	return ch.publish(data, cs)
+	return ch.publish(data, "", cs)
+}
+
+// PublishKept is Publish of a message that the broker keeps under this id of
+// its stream.
+func (cs *Channels) PublishKept(tag string, data []byte, id string) int {
+	ch := cs.find(tag)
+	if ch == nil {
+		return 0
+	}
+	return ch.publish(data, id, cs)
 }
 
 // Live says that the messages of the channel arrive from now on. Clients that
@@ -188,7 +192,34 @@ func (cs *Channels) Live(tag string) {
 // be missed until Live. The clients are told then, when asking again helps.
 func (cs *Channels) Lost(reason string, tags ...string) {
 	for _, ch := range cs.pick(tags) {
-		ch.setLost(reason)
+		ch.setLost(reason, cs)
+	}
+}
+
+// Gap tells the clients of the channel that they have missed a message, now.
+func (cs *Channels) Gap(tag, reason string) {
+	if ch := cs.find(tag); ch != nil {
+		ch.mu.Lock()
+		ch.breakLocked(cs)
+		ch.sendAndUnlock(Message{Gap: reason}, time.Time{}, cs)
+	}
+}
+
+// Missed tells the clients of these channels that they have missed messages of
+// those that the broker keeps. Channels that have had others only are left out.
+func (cs *Channels) Missed(reason string, tags ...string) {
+	for _, tag := range tags {
+		ch := cs.find(tag)
+		if ch == nil {
+			continue
+		}
+		ch.mu.Lock()
+		if h := ch.history; h != nil && h.plain && !h.kept {
+			ch.mu.Unlock()
+			continue
+		}
+		ch.breakLocked(cs)
+		ch.sendAndUnlock(Message{Gap: reason}, time.Time{}, cs)
 	}
 }
 
@@ -247,8 +278,13 @@ func (cs *Channels) Sending(tag string) bool {
 	return ch != nil && ch.walking()
 }
 
-// Close forgets the timer. The map is not used after it.
+// Kept is how many messages the histories of all channels have, and the bytes
+// that these take.
+func (cs *Channels) Kept() (messages, bytes int) { return cs.retention.size() }
+
+// Close forgets the timers. The map is not used after it.
 func (cs *Channels) Close() {
+	cs.retention.close()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.timer != nil {

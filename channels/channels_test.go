@@ -17,10 +17,10 @@ func TestPublishReachesTheClientsOfTheChannel(t *testing.T) {
 	if n := cs.Publish("score", []byte("0")); n != 0 {
 		t.Errorf("Publish to nobody = %d, want 0", n)
 	}
-	cs.Subscribe("score", a)
-	cs.Subscribe("score", b)
-	cs.Subscribe("score", b) // twice changes nothing
-	cs.Subscribe("other", b)
+	subscribe(cs, "score", a)
+	subscribe(cs, "score", b)
+	subscribe(cs, "score", b) // twice changes nothing
+	subscribe(cs, "other", b)
 	if n := cs.Publish("score", []byte("1")); n != 2 {
 		t.Errorf("Publish to two clients = %d, want 2", n)
 	}
@@ -55,7 +55,7 @@ func TestPublishReachesTheClientsOfTheChannel(t *testing.T) {
 func TestPositionsOfOneChannelAscend(t *testing.T) {
 	cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 	c := &fakeClient{id: "c"}
-	at := cs.Subscribe("x", c).Position
+	at := subscribe(cs, "x", c).Position
 	for range 40 {
 		cs.Publish("x", []byte("1"))
 	}
@@ -66,7 +66,7 @@ func TestPositionsOfOneChannelAscend(t *testing.T) {
 		}
 		seen[m.Position] = true
 	}
-	if got := cs.Subscribe("x", &fakeClient{id: "d"}).Position; got != c.got[39].Position {
+	if got := subscribe(cs, "x", &fakeClient{id: "d"}).Position; got != c.got[39].Position {
 		t.Errorf("Subscribe says position %q, want that of the newest message, %q", got, c.got[39].Position)
 	}
 }
@@ -75,7 +75,7 @@ func TestLiveAndLost(t *testing.T) {
 	cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 	early, waiting := &fakeClient{id: "early"}, &fakeClient{id: "waiting"}
 
-	sub := cs.Subscribe("x", waiting)
+	sub := cs.Subscribe("x", waiting, nil)
 	if liveNow(sub) {
 		t.Fatal("the channel is live before the broker said so")
 	}
@@ -89,7 +89,7 @@ func TestLiveAndLost(t *testing.T) {
 	}
 
 	cs.Lost("broken")
-	if sub := cs.Subscribe("x", early); liveNow(sub) {
+	if sub := cs.Subscribe("x", early, nil); liveNow(sub) {
 		t.Error("a subscription made while the broker is away is live")
 	}
 	cs.Live("x")
@@ -99,7 +99,7 @@ func TestLiveAndLost(t *testing.T) {
 	}
 
 	other := &fakeClient{id: "other"}
-	cs.Subscribe("y", other)
+	cs.Subscribe("y", other, nil)
 	cs.Live("y")
 	cs.Lost("too_large", "y")
 	cs.Live("y")
@@ -114,7 +114,7 @@ func TestLiveAndLost(t *testing.T) {
 func TestEarlyAnswerIsToldOfTheGap(t *testing.T) {
 	cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 	c := &fakeClient{id: "c"}
-	sub := cs.Subscribe("x", c)
+	sub := cs.Subscribe("x", c, nil)
 	if !sub.Early() {
 		t.Fatal("Early = false for a channel that is not live")
 	}
@@ -124,12 +124,12 @@ func TestEarlyAnswerIsToldOfTheGap(t *testing.T) {
 	}
 
 	// Somebody else who comes after the first has left was promised nothing.
-	cs.Subscribe("y", c).Early()
-	cs.Subscribe("y", &fakeClient{id: "keeps the channel"})
+	cs.Subscribe("y", c, nil).Early()
+	cs.Subscribe("y", &fakeClient{id: "keeps the channel"}, nil)
 	cs.Unsubscribe("y", "keeps the channel")
 	cs.Unsubscribe("y", "c")
 	d := &fakeClient{id: "d"}
-	cs.Subscribe("y", d)
+	cs.Subscribe("y", d, nil)
 	cs.Live("y")
 	if got := d.seen(); got != "" {
 		t.Errorf("a client that waited got %q, want nothing", got)
@@ -146,16 +146,16 @@ func TestLinger(t *testing.T) {
 		broker := newFakeBroker()
 		cs := New(Config{Broker: broker, Linger: time.Minute, Encode: encodeNothing})
 		c := &fakeClient{id: "c"}
-		cs.Subscribe("a", c)
+		cs.Subscribe("a", c, nil)
 		cs.Live("a")
 		cs.Unsubscribe("a", "c")
 		if heard, lingering := cs.Len(); heard != 0 || lingering != 1 {
 			t.Fatalf("Len = %d, %d, want 0, 1", heard, lingering)
 		}
 		pass(30 * time.Second)
-		cs.Subscribe("b", c)
+		cs.Subscribe("b", c, nil)
 		cs.Unsubscribe("b", "c")
-		if sub := cs.Subscribe("a", c); !liveNow(sub) {
+		if sub := cs.Subscribe("a", c, nil); !liveNow(sub) {
 			t.Error("a channel that lingers is not live for who comes back")
 		}
 		pass(45 * time.Second) // the first minute of "a" is over, but it is heard
@@ -184,7 +184,7 @@ func TestConcurrentUse(t *testing.T) {
 	broker := newFakeBroker()
 	cs := New(Config{Broker: broker, Encode: encodeNothing})
 	witness := &fakeClient{id: "witness"}
-	cs.Subscribe("x", witness)
+	subscribe(cs, "x", witness)
 
 	var wg sync.WaitGroup
 	for p := range publishers {
@@ -199,8 +199,8 @@ func TestConcurrentUse(t *testing.T) {
 		guests[i] = &fakeClient{id: fmt.Sprint("guest ", i)}
 		wg.Go(func() {
 			for range rounds {
-				cs.Subscribe("x", guests[i])
-				cs.Subscribe("y", guests[i])
+				cs.Subscribe("x", guests[i], nil)
+				cs.Subscribe("y", guests[i], nil)
 				cs.Unsubscribe("x", guests[i].id)
 				cs.Unsubscribe("y", guests[i].id)
 			}

@@ -42,19 +42,17 @@ func (cs *clients) size() int {
 	return len(cs.first.list)
 }
 
-// put adds a client, or replaces the one of the same id, and returns what its
-// part has seen, which is fresh if the part is new.
-func (cs *clients) put(c Client, fresh uint64) (seen uint64, added bool) {
-	if p := cs.find(c.ID()); p != nil {
+// claim finds the part that a client is in, or is to be in, and locks it; fresh
+// is what it has seen if it is new.
+func (cs *clients) claim(id string, fresh uint64) (p *part, there bool) {
+	if p := cs.find(id); p != nil {
 		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.list[p.indexOf(c.ID())] = c
-		return p.seen, false
+		return p, true
 	}
 	if cs.more == nil && len(cs.first.list) == partSize {
 		cs.grow()
 	}
-	p := &cs.first
+	p = &cs.first
 	if m := cs.more; m != nil {
 		if len(m.roomy) == 0 {
 			p = &part{seen: fresh}
@@ -62,13 +60,24 @@ func (cs *clients) put(c Client, fresh uint64) (seen uint64, added bool) {
 			m.roomy = append(m.roomy, p)
 		}
 		p = m.roomy[len(m.roomy)-1]
+	}
+	p.mu.Lock()
+	return p, false
+}
+
+// put adds a client to the part that was claimed for it, or replaces the one of
+// the same id.
+func (cs *clients) put(c Client, p *part, there bool) {
+	if there {
+		p.list[p.indexOf(c.ID())] = c
+		return
+	}
+	if m := cs.more; m != nil {
 		m.index[c.ID()] = p
 		if len(p.list) == partSize-1 {
 			m.roomy = m.roomy[:len(m.roomy)-1]
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p == &cs.first && len(p.list) == 0 {
 		p.list = cs.one[:0]
 	}
@@ -76,7 +85,6 @@ func (cs *clients) put(c Client, fresh uint64) (seen uint64, added bool) {
 	if p == &cs.first && len(p.list) > 1 {
 		cs.one[0] = nil // the list has moved
 	}
-	return p.seen, true
 }
 
 // grow makes room for more clients than one part has.

@@ -5,10 +5,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/sb-stream/stream-server/internal/brokertest"
 )
 
 // fakeBroker notes what is listened to.
 type fakeBroker struct {
+	brokertest.Near
+
 	mu    sync.Mutex
 	tags  map[string]bool
 	calls []string
@@ -28,10 +32,8 @@ func (b *fakeBroker) note(verb, tag string, on bool) {
 
 func (b *fakeBroker) Listen(tag string) { b.note("listen", tag, true) }
 
-func (b *fakeBroker) Unlisten(tag string)                                { b.note("unlisten", tag, false) }
-func (*fakeBroker) Run(context.Context, Sink) error                      { return nil }
-func (*fakeBroker) Up() bool                                             { return true }
-func (*fakeBroker) Publish(context.Context, string, []byte) (int, error) { return 0, nil }
+func (b *fakeBroker) Unlisten(tag string)           { b.note("unlisten", tag, false) }
+func (*fakeBroker) Run(context.Context, Sink) error { return nil }
 
 func (b *fakeBroker) listening() []string {
 	b.mu.Lock()
@@ -90,4 +92,11 @@ func liveNow(s Subscription) bool {
 	default:
 		return false
 	}
+}
+
+// subscribe is Subscribe to a channel that is live.
+func subscribe(cs *Channels, tag string, c Client) Subscription {
+	sub := cs.Subscribe(tag, c, nil)
+	cs.Live(tag)
+	return sub
 }

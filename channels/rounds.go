@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Round is the messages that go to all clients of a channel together: one, or
@@ -20,7 +21,10 @@ type Round struct {
 	// that they are encoded once and not once per client. Opaque here.
 	Encoding any
 
-	one [1]Message // room for the first
+	one   [1]Message // room for the first
+	tally tally
+	late  func(r *Round, c Client, o Outcome) // Config.Late
+	came  time.Time                           // when the first was published; zero for a gap, and while nobody measures
 }
 
 // rounds is what a channel has while it sends, guarded by its mu.
@@ -30,6 +34,9 @@ type rounds struct {
 	size        int           // bytes of data in next
 	room        chan struct{} // closed when the next round begins; nil if nobody waits
 }
+
+// spare are for channels that begin to send.
+var spare = sync.Pool{New: func() any { return new(rounds) }}
 
 const (
 	// inline is how many clients a channel may have for its publisher to walk
@@ -49,9 +56,13 @@ const (
 	partsPerCore = 4
 )
 
-// publish numbers the message and sends it to every client. It returns how many
-// there are.
-func (ch *Channel) publish(data []byte, cs *Channels) int {
+// publish numbers the message, keeps it for a while, and sends it to every
+// client. It returns how many there are.
+func (ch *Channel) publish(data []byte, id string, cs *Channels) int {
+	var came time.Time
+	if cs.sent != nil {
+		came = time.Now()
+	}
 	ch.mu.Lock()
 	for ch.rounds != nil && ch.rounds.size > maxPending {
 		if ch.rounds.room == nil {
@@ -62,14 +73,28 @@ func (ch *Channel) publish(data []byte, cs *Channels) int {
 		<-room
 		ch.mu.Lock()
 	}
-	number := cs.seq.last.Add(1)
-	return ch.sendAndUnlock(Message{Data: data, Position: cs.seq.position(number), number: number}, cs)
+	if id == "" && !ch.live {
+		// One that was on its way when the channel was given up, and others after it
+		// were not: it belongs to nobody.
+		ch.mu.Unlock()
+		return 0
+	}
+	m := ch.keepLocked(data, id, cs)
+	n := ch.sendAndUnlock(m, came, cs)
+	if m.entry != nil {
+		cs.retention.trim(m.entry.time)
+	}
+	return n
 }
 
-// sendAndUnlock adds m to the next round and, if none is under way, begins it.
-func (ch *Channel) sendAndUnlock(m Message, cs *Channels) int {
+// sendAndUnlock adds m, which came then, to the next round and, if none is under
+// way, begins it.
+func (ch *Channel) sendAndUnlock(m Message, came time.Time, cs *Channels) int {
 	n := ch.clients.size()
 	if n == 0 {
+		if m.entry != nil {
+			m.entry.ended = m.number
+		}
 		ch.mu.Unlock()
 		return 0
 	}
@@ -79,10 +104,11 @@ func (ch *Channel) sendAndUnlock(m Message, cs *Channels) int {
 		if m.number > 0 {
 			newest = m.number - 1
 		}
-		ch.rounds = &rounds{first: newest + 1, last: newest}
+		ch.rounds = spare.Get().(*rounds)
+		*ch.rounds = rounds{first: newest + 1, last: newest}
 	}
 	if ch.rounds.next == nil {
-		r := &Round{Channel: ch.tag, Latest: ch.latest}
+		r := &Round{Channel: ch.tag, Latest: ch.latest, late: cs.late, came: came}
 		r.Messages = r.one[:0]
 		ch.rounds.next = r
 	}
@@ -92,31 +118,35 @@ func (ch *Channel) sendAndUnlock(m Message, cs *Channels) int {
 	switch {
 	case !idle:
 	case n <= inline:
-		ch.walk(cs.encode, turns)
+		ch.walk(cs, nil, turns)
 	default:
-		go ch.walk(cs.encode, 0) // ends when nothing is pending
+		go ch.walk(cs, nil, 0) // ends when nothing is pending
 	}
 	return n
 }
 
-// walk sends round after round until nothing is pending. After so many turns
-// another goroutine goes on; 0 is no limit.
-func (ch *Channel) walk(encode Encode, turns int) {
+// walk sends round after round until nothing is pending; done is the one that
+// was sent before. After so many turns another goroutine goes on; 0 is no limit.
+func (ch *Channel) walk(cs *Channels, done *Round, turns int) {
 	for turn := 1; ; turn++ {
-		r, parts, last := ch.nextRound()
+		r, parts, last := ch.nextRound(done, cs)
 		if r == nil {
 			return
 		}
-		r.Encoding = encode(r)
+		r.Encoding = cs.encode(r)
 		if parts == nil {
 			ch.clients.first.send(r, last)
 		} else {
 			sendTo(parts, r, last)
 		}
+		if !r.came.IsZero() {
+			cs.sent(r, time.Since(r.came))
+		}
 		if turn == turns {
-			go ch.walk(encode, 0) // ends when nothing is pending
+			go ch.walk(cs, r, 0) // ends when nothing is pending
 			return
 		}
+		done = r
 	}
 }
 
@@ -129,13 +159,17 @@ func (ch *Channel) walking() bool {
 
 // nextRound takes what is pending, which goes to the clients of these parts, or of
 // the first part if there are no others, and ends with the message of this
-// number. No round means that there is nothing.
-func (ch *Channel) nextRound() (r *Round, parts []*part, last uint64) {
+// number. No round means that there is nothing. The one before has been sent.
+func (ch *Channel) nextRound(done *Round, cs *Channels) (r *Round, parts []*part, last uint64) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	if done != nil {
+		done.tellLocked(cs.seq.last.Load())
+	}
 	now := ch.rounds
 	if r = now.next; r == nil {
 		ch.rounds = nil
+		spare.Put(now)
 		return nil, nil, 0
 	}
 	now.first = now.last + 1
@@ -150,6 +184,7 @@ func (ch *Channel) nextRound() (r *Round, parts []*part, last uint64) {
 	if ch.clients.more != nil {
 		parts = ch.clients.more.list
 	}
+	r.tally.clients = uint32(ch.clients.size())
 	return r, parts, now.last
 }
 

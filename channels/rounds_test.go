@@ -28,7 +28,7 @@ func TestRoundsCoalesce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing, Latest: func(tag string) bool { return tag == "x" }})
 		g := &gate{fakeClient: fakeClient{id: "g"}, pass: make(chan struct{})}
-		cs.Subscribe("x", g)
+		subscribe(cs, "x", g)
 		for i := range 6 {
 			go cs.Publish("x", fmt.Append(nil, i)) // the first waits for the gate
 			synctest.Wait()
@@ -61,7 +61,7 @@ func TestPendingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := New(Config{Broker: newFakeBroker(), Encode: encodeNothing})
 		g := &gate{fakeClient: fakeClient{id: "g"}, pass: make(chan struct{})}
-		cs.Subscribe("x", g)
+		subscribe(cs, "x", g)
 		const size = maxPending / 4
 		var done atomic.Int64
 		var all sync.WaitGroup
@@ -121,7 +121,7 @@ func TestNoHoleUnderChurn(t *testing.T) {
 			stay := make([]*numbered, start)
 			for i := range stay {
 				stay[i] = &numbered{id: fmt.Sprint("stays ", i)}
-				cs.Subscribe("x", stay[i])
+				subscribe(cs, "x", stay[i])
 			}
 			var all sync.WaitGroup
 			for range publishers {
@@ -143,9 +143,9 @@ func TestNoHoleUnderChurn(t *testing.T) {
 							continue
 						}
 						c := &numbered{id: fmt.Sprint("mover ", m, " ", i)}
-						position := cs.Subscribe("x", c).Position
+						from := subscribe(cs, "x", c).From
 						there = append(there, c)
-						defer func() { checkNumbers(t, c, position, &cs.seq) }()
+						defer func() { checkNumbers(t, c, from) }()
 					}
 					for _, c := range there {
 						cs.Unsubscribe("x", c.id)
@@ -174,17 +174,17 @@ func TestNoHoleUnderChurn(t *testing.T) {
 	}
 }
 
-// checkNumbers holds what a client got against its position: the next number
+// checkNumbers holds what a client got against what it was told: the next number
 // first, and no hole. All messages of the test are of one channel.
-func checkNumbers(t *testing.T, c *numbered, position Position, seq *sequence) {
+func checkNumbers(t *testing.T, c *numbered, from uint64) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.numbers) == 0 {
 		return
 	}
-	if got, want := position, seq.position(c.numbers[0]-1); got != want {
-		t.Errorf("%s is told position %s and gets number %d first, which is after %s", c.id, got, c.numbers[0], want)
+	if got, want := from, c.numbers[0]-1; got != want {
+		t.Errorf("%s is told that it gets what comes after %d and gets number %d first", c.id, got, c.numbers[0])
 	}
 	for i := 1; i < len(c.numbers); i++ {
 		if c.numbers[i] != c.numbers[i-1]+1 {
@@ -210,9 +210,12 @@ func TestClientsModel(t *testing.T) {
 		} else {
 			c := &fakeClient{id: id}
 			_, there := model[id]
-			if _, added := cs.put(c, 0); added == there {
-				t.Fatalf("put says added %v, want %v", added, !there)
+			p, was := cs.claim(id, 0)
+			if was != there {
+				t.Fatalf("claim says there %v, want %v", was, there)
 			}
+			cs.put(c, p, was)
+			p.mu.Unlock()
 			model[id] = c
 		}
 		if cs.size() != len(model) {

@@ -14,6 +14,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type Options struct {
 	Version epacket.Version // of Engine.IO; 4
 	Auth    map[string]any  // goes with CONNECT (version 4), or into the query (3)
 	Header  http.Header     // further headers of the request
+	TLS     *tls.Config     // for https and wss; the roots of the system
 	Buffer  int             // events that wait for Next before reading stops; 256
 }
 
@@ -89,7 +91,7 @@ func Dial(ctx context.Context, base string, opts Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(opts.Header)}
+	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(opts.Header), TLSConfig: opts.TLS}
 	conn, reader, _, err := dialer.Dial(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)

@@ -16,3 +16,12 @@ var SB []byte
 //
 //go:embed dist/sb.mjs
 var SBModule []byte
+
+// SBMap and SBModuleMap have the sources in them, for a browser's debugger:
+// /sb.js.map and /sb.mjs.map.
+var (
+	//go:embed dist/sb.js.map
+	SBMap []byte
+	//go:embed dist/sb.mjs.map
+	SBModuleMap []byte
+)

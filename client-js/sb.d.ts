@@ -12,8 +12,16 @@ export interface Meta {
 
 export type Callback<Data = any> = (data: Data, meta: Meta) => void;
 
-/** Options of one subscription. None exist yet; unknown ones are ignored. */
+/** Options of one subscription. Unknown ones are ignored. */
 export interface CometOptions {
+  /**
+   * "session": where the page is in the channel is kept in sessionStorage, so that after a reload of the page, or a
+   * visit to another one in the same tab, the callback gets what was published meanwhile, or "gap" tells that not all
+   * of it can be had. Without it a new page begins with the next message.
+   */
+  resume?: "session";
+  /** Be seen in the channel by those who ask for its presence. */
+  presence?: boolean;
   [option: string]: unknown;
 }
 
@@ -49,6 +57,17 @@ export interface Session {
   member: string;
   /** The token by which a guest is the same guest next time; it is kept for you. */
   guest?: string;
+  /** What you may hear beyond the public ends, or has ended: identify again. A token function is asked by itself. */
+  expired?: boolean;
+}
+
+/** Who is in a channel. */
+export interface Here {
+  /** Ids, sorted, each once; null in a channel of very many. */
+  members: string[] | null;
+  /** How many members. */
+  count: number;
+  guests: number;
 }
 
 /** Messages of the channel may have been missed: reload its state. */
@@ -58,7 +77,10 @@ export interface Gap {
 }
 
 export interface StreamError {
-  /** One of the server's words, such as "forbidden"; "connect_failed" when it was not reached. */
+  /**
+   * One of the server's words, such as "forbidden", or "expired" for a channel that has been taken away;
+   * "connect_failed" when it was not reached.
+   */
   code: string;
   message: string;
   /** The channel that was refused, if it was one. */
@@ -68,6 +90,7 @@ export interface StreamError {
 /** What is needed of a socket of socket.io-client, any version. */
 export interface StockSocket {
   connected?: boolean;
+  recovered?: boolean;
   on(event: string, callback: (...args: any[]) => void): unknown;
   removeListener(event: string, callback: (...args: any[]) => void): unknown;
   emit(event: string, ...args: any[]): unknown;
@@ -90,6 +113,12 @@ export declare class Client {
   comet<Data = any>(channel: string | readonly string[], callback: Callback<Data>): () => void;
   comet<Data = any>(channel: string | readonly string[], options: CometOptions, callback: Callback<Data>): () => void;
 
+  /**
+   * Is seen in the channel, or channels, and calls callback with who is there, now and whenever that changes. The
+   * function it returns stops it. While the connection is away, who was there last still is.
+   */
+  presence(channel: string | readonly string[], callback: (here: Here, meta: { channel: string }) => void): () => void;
+
   /** Listens to what happens to the connection. The function it returns stops it. */
   on(event: "connect", callback: () => void): () => void;
   on(event: "disconnect", callback: (reason: string) => void): () => void;
@@ -106,11 +135,17 @@ export declare class Client {
   /** Goes on over a socket of socket.io-client; hand it over before it has connected. The one before is closed. */
   use(socket: StockSocket): void;
 
+  /**
+   * Tells the server who you are by now, without a new connection: with a token; or by your cookies, after you have
+   * logged in or out. Channels that were refused are asked for again. Rejects with the server's error.
+   */
+  identify(token?: string): Promise<void>;
+
   /** Closes the connection. Callbacks stay, for connect(). */
   close(): void;
 }
 
-/** The client of the server that this file was loaded from. */
+/** The client of the server that this file was loaded from; of the page's own server, in a package. */
 export declare const SB: Client & {
   /** For pages that talk to several servers. */
   readonly Client: typeof Client;
@@ -118,13 +153,7 @@ export declare const SB: Client & {
 
 export declare const comet: typeof SB.comet;
 export declare const connect: typeof SB.connect;
+export declare const identify: typeof SB.identify;
 export declare const on: typeof SB.on;
+export declare const presence: typeof SB.presence;
 export declare const use: typeof SB.use;
-
-type Shim = typeof SB;
-
-declare global {
-  /** Set by the classic script, /sb.js. */
-  // biome-ignore lint/suspicious/noRedeclare: the global is of the type of the export.
-  var SB: Shim;
-}

@@ -134,7 +134,7 @@ func TestWebLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, out := logTo()
 		log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
-		web := newWebLog(log)
+		web := newWebLog(log, newHasher(nil))
 		for range 100 {
 			web.Print("http: TLS\nhandshake error")
 		}

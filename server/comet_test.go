@@ -14,6 +14,7 @@ import (
 	"github.com/sb-stream/stream-server/internal/leaktest"
 	"github.com/sb-stream/stream-server/server"
 	"github.com/sb-stream/stream-server/server/engineio/packet"
+	"github.com/sb-stream/stream-server/server/identity"
 )
 
 // The main job: what a web server publishes with Redis' PUBLISH reaches those
@@ -161,7 +162,7 @@ func token(t *testing.T, key string, claims jwt.MapClaims) string {
 
 func TestWhoYouAre(t *testing.T) {
 	const key = "0123456789abcdef"
-	n := start(t, server.Config{JWTKey: []byte(key)})
+	n := start(t, server.Config{Identity: identity.Config{Keys: [][]byte{[]byte(key)}}})
 	later := time.Now().Add(time.Hour).Unix()
 	good := token(t, key, jwt.MapClaims{"sub": "member-7", "exp": later})
 

@@ -2,9 +2,11 @@ package server
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +14,9 @@ import (
 
 	"github.com/sb-stream/stream-server/channels"
 	"github.com/sb-stream/stream-server/internal/tags"
+	"github.com/sb-stream/stream-server/internal/tracing"
 	"github.com/sb-stream/stream-server/server/engineio"
+	"github.com/sb-stream/stream-server/server/identity"
 )
 
 // Config is how a [Server] behaves. The zero value of a field means its
@@ -22,24 +26,55 @@ type Config struct {
 	Broker channels.Broker    // required: where messages come from
 	Log    logrus.FieldLogger // required
 
-	Path         string        // of Socket.IO; "/socket.io/"
-	PingInterval time.Duration // 25 s
-	PingTimeout  time.Duration // 20 s
-	MaxMessage   int           // bytes, from a client; 64 KiB
-	MaxPublish   int           // bytes, of a message; 1 MiB
-	ClientQueue  int           // bytes that wait for one client; 1 MiB
-	TotalQueue   int           // bytes that wait for all clients; 256 MiB
-	MaxChannels  int           // that one client may hear; 128
-	Sockets      string        // engineio.SocketsEpoll, or engineio.SocketsGoroutine
-	Compress     bool          // WebSockets may have permessage-deflate
-	Linger       time.Duration // that the broker listens on after the last client left; 0 is not at all
-	Latest       []string      // patterns of channels of which slow clients get only the newest message
+	Path          string        // of Socket.IO; "/socket.io/"
+	PingInterval  time.Duration // 25 s
+	PingTimeout   time.Duration // 20 s
+	MaxMessage    int           // bytes, from a client; 64 KiB
+	MaxPublish    int           // bytes, of a message; 1 MiB
+	ClientQueue   int           // bytes that wait for one client; 1 MiB
+	TotalQueue    int           // bytes that wait for all clients; 256 MiB
+	MaxChannels   int           // that one client may hear; 128
+	MaxSessions   int           // at once; 0: no limit
+	MaxPerMember  int           // sessions of one member at once, guests not counted; 20; negative: no limit
+	MaxPerAddress int           // sessions of one address at once, or of one /64 of IPv6; 0: no limit
 
-	PublishKeys  []string // bearer keys of /api/publish; none: it is off
-	OperatorKeys []string // bearer keys of the other /api/ calls; none: loopback only
-	Origins      []string // further origins, such as "https://app.example"
-	JWTKey       []byte   // HS256; none: everybody is a guest
-	GuestKey     []byte   // signs the ids of guests; random if none
+	MessageRate     int // events a second of one client, twice as many at once; 50; negative: no limit
+	SubscribeRate   int // channels a second of one client, MaxChannels at once and at least 128; 20; negative: no limit
+	RatesPerMember  int // of all sessions of a member, times those of one client; 20; negative: no limit
+	RatesPerAddress int // of all sessions of an address, likewise; 0: no limit
+
+	Sockets  string        // engineio.SocketsEpoll, or engineio.SocketsGoroutine
+	Compress bool          // WebSockets may have permessage-deflate
+	Drain    time.Duration // over which clients are let go at the end; 0 is all at once
+	Linger   time.Duration // that the broker listens on after the last client left; 0 is not at all
+	History  int           // messages of each channel that are kept for clients who come back; 300; negative: none
+	Named    bool          // messages may have an event's name of their own, as in other dialects (package dialect)
+	Echo     bool          // and clients may be Laravel Echo; takes Named
+	Latest   []string      // patterns of channels of which slow clients get only the newest message
+
+	HistoryAge   time.Duration // that they are kept; 5 min
+	HistoryBytes int           // that those of all channels take; 256 MiB
+
+	PublishKeys  []string      // bearer keys of /api/publish; none: it is off
+	OperatorKeys []string      // bearer keys of the other /api/ calls; none: loopback only
+	Origins      []string      // further origins, such as "https://app.example"
+	ClusterKeys  [][]byte      // sign what nodes say to each other: the first one; all are believed; none: each is alone
+	NodeAddress  string        // where the other nodes reach this one, such as "http://10.0.0.5:8080"; none: they do not
+	Canary       time.Duration // between messages of the node's own, by which it knows that it hears; 3 s; negative: none
+	NodeTimeout  time.Duration // that other nodes may take to answer; 1 s
+
+	Identity   identity.Config // how people are known; its zero value knows guests only
+	Private    []string        // patterns of channels that have to be granted; "private:*" and "member:*"
+	Public     []string        // patterns of the others; "*"
+	TokenGrace time.Duration   // that an expired token still opens what it opened; 0 is not at all
+
+	TLS            *tls.Config   // certificates for https and wss on the listener; none: http and ws
+	HSTS           time.Duration // Strict-Transport-Security on answers over TLS; 0 is not at all
+	TrustedProxies []string      // addresses and networks whose X-Forwarded-For and -Proto are believed
+
+	Tracer *tracing.Tracer // of what /api/publish takes; nil: none
+
+	NoConsole bool // nothing is at "/"
 
 	Version string // shown by /api/info
 	Redis   Redis  // shown by /api/info
@@ -55,10 +90,11 @@ type Redis struct {
 
 // Limits that are no option.
 const (
+	burst         = 128              // channels that a client may subscribe to at once, and more if it may hear more
 	headerTimeout = 10 * time.Second // RELIABILITY.md section 2
 	idleTimeout   = 2 * time.Minute  // of a kept-alive HTTP connection; longer than a poll
 	bodyTimeout   = 15 * time.Second // RELIABILITY.md section 2
-	maxHeader     = 16 << 10         // bytes
+	maxHeader     = 16 << 10         // bytes of the fields; headerSize counts them
 	maxURL        = 8 << 10          // bytes
 	ackTimeout    = 5 * time.Second  // that a subscribe waits for the broker, DESIGN.md section 4
 )
@@ -72,7 +108,23 @@ func (c Config) withDefaults() Config {
 	c.ClientQueue = cmp.Or(c.ClientQueue, 1<<20)
 	c.TotalQueue = cmp.Or(c.TotalQueue, engineio.DefaultTotalQueueBytes)
 	c.MaxChannels = cmp.Or(c.MaxChannels, 128)
+	c.MaxPerMember = cmp.Or(c.MaxPerMember, 20)
+	c.MessageRate = cmp.Or(c.MessageRate, 50)
+	c.SubscribeRate = cmp.Or(c.SubscribeRate, 20)
+	c.RatesPerMember = cmp.Or(c.RatesPerMember, 20)
+	c.History = cmp.Or(c.History, 300)
+	c.HistoryAge = cmp.Or(c.HistoryAge, 5*time.Minute)
+	c.HistoryBytes = cmp.Or(c.HistoryBytes, 256<<20)
 	c.Sockets = cmp.Or(c.Sockets, engineio.SocketsEpoll)
+	c.Canary = cmp.Or(c.Canary, 3*time.Second)
+	c.NodeTimeout = cmp.Or(c.NodeTimeout, time.Second)
+	c.Identity.Recheck = cmp.Or(c.Identity.Recheck, time.Minute)
+	if c.Private == nil {
+		c.Private = []string{"private:*", "member:*"}
+	}
+	if c.Public == nil {
+		c.Public = []string{"*"}
+	}
 	return c
 }
 
@@ -95,16 +147,39 @@ func (c Config) Validate() error {
 	check(c.MaxPublish >= 1<<10, "server: the largest publish must be at least 1 KiB, not %d bytes", c.MaxPublish)
 	check(c.ClientQueue >= 1<<10, "server: the queue of a client must be at least 1 KiB, not %d bytes", c.ClientQueue)
 	check(c.TotalQueue >= c.ClientQueue, "server: the queue of all clients, %d bytes, is smaller than that of one, %d", c.TotalQueue, c.ClientQueue)
+	check(c.MaxSessions >= 0, "server: sessions %d must not be negative", c.MaxSessions)
+	check(c.MaxPerAddress >= 0, "server: sessions per address %d must not be negative", c.MaxPerAddress)
+	check(c.RatesPerAddress >= 0, "server: rates per address %d must not be negative", c.RatesPerAddress)
 	check(c.MaxChannels > 0, "server: channels per client %d must be above zero", c.MaxChannels)
 	check(c.Sockets == engineio.SocketsEpoll || c.Sockets == engineio.SocketsGoroutine,
 		"server: sockets %q must be %s or %s", c.Sockets, engineio.SocketsEpoll, engineio.SocketsGoroutine)
+	check(c.NodeTimeout > 0, "server: the time that nodes have to answer, %v, must be above zero", c.NodeTimeout)
+	check(c.HistoryAge > 0, "server: the age of histories, %v, must be above zero", c.HistoryAge)
+	check(c.HistoryBytes > 0, "server: the bytes of histories, %d, must be above zero", c.HistoryBytes)
+	check(c.Drain >= 0, "server: drain %v must not be negative", c.Drain)
 	check(c.Linger >= 0, "server: linger %v must not be negative", c.Linger)
-	check(len(c.JWTKey) == 0 || len(c.JWTKey) >= 16, "server: the JWT key must have at least 16 bytes")
-	for _, pattern := range c.Latest {
+	for _, key := range c.ClusterKeys {
+		check(len(key) >= 16, "server: a cluster key must have at least 16 bytes")
+	}
+	if c.NodeAddress != "" {
+		_, shared := c.Broker.(channels.Leases)
+		check(shared, "server: the address of a node, %s, is for nodes that share a Redis", c.NodeAddress)
+		check(len(c.ClusterKeys) > 0, "server: the address of a node, %s, takes a cluster key, by which nodes know each other", c.NodeAddress)
+		if err := checkNodeAddress(c.NodeAddress); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	check(c.TokenGrace >= 0, "server: the time of grace %v must not be negative", c.TokenGrace)
+	for _, pattern := range slices.Concat(c.Latest, c.Private, c.Public) {
 		if err := tags.CheckPattern(pattern); err != nil {
 			faults = append(faults, fmt.Errorf("server: the pattern %q of channels: %w", pattern, err))
 		}
 	}
+	if _, err := parseProxies(c.TrustedProxies); err != nil {
+		faults = append(faults, err)
+	}
+	check(c.TLS == nil || len(c.TLS.Certificates) > 0 || c.TLS.GetCertificate != nil, "server: TLS without a certificate")
+	check(c.HSTS >= 0, "server: HSTS %v must not be negative", c.HSTS)
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)
 		check(origin == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Path == "",

@@ -27,7 +27,8 @@
 //
 //  1. accept the comet request: Server.subscribe;
 //  2. find out whether the user is a member and get the id, or make a random
-//     one: member.go, once, when the connection begins;
+//     one: member.go and package identity, when the connection begins and
+//     whenever it says or shows that it is somebody else;
 //  3. take the channel and wait for the web server's message: client.hear and
 //     [channels.Channels.Subscribe], whose first client makes the broker listen;
 //  4. place the response in the session's queue: the ack, once the broker has
@@ -37,8 +38,8 @@
 //
 // # Locks
 //
-// In the order in which they may be taken: client.mu, Channels.mu,
-// Channel.mu, and below them those of engineio and reactor. Channels.mu is not
-// held while waiting for a Channel.mu. Sessions.mu is taken alone. None is
-// held over the network.
+// In the order in which they may be taken: client.mu, members.mu, agenda.mu
+// or the lock of package presence, Channels.mu, Channel.mu, and below them those of engineio and reactor. Channels.mu is not
+// held while waiting for a Channel.mu. Sessions.mu, nodes.mu and those of rates
+// are taken alone. None is held over the network.
 package server

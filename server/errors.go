@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/sb-stream/stream-server/internal/tags"
 )
@@ -20,7 +21,20 @@ const (
 	CodeExpired         Code = "expired"           // the token was one of ours
 	CodeUnavailable     Code = "unavailable"       // the broker is away, or the server is going
 	CodeBadRequest      Code = "bad_request"       // the arguments make no sense
+	CodeNotFound        Code = "not_found"         // an operator asks for somebody who is not there
 )
+
+// statuses are those of answers to requests that wait for messages.
+var statuses = map[Code]int{
+	CodeBadChannel:      http.StatusBadRequest,
+	CodeForbidden:       http.StatusForbidden,
+	CodeTooManyChannels: http.StatusBadRequest,
+	CodeRateLimited:     http.StatusTooManyRequests,
+	CodeBadToken:        http.StatusUnauthorized,
+	CodeExpired:         http.StatusUnauthorized,
+	CodeUnavailable:     http.StatusServiceUnavailable,
+	CodeBadRequest:      http.StatusBadRequest,
+}
 
 // A wireError is an error as clients see it: {code, message, channel?}.
 type wireError struct {

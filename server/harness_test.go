@@ -3,6 +3,8 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,7 +16,6 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
-	"github.com/sirupsen/logrus"
 
 	"github.com/sb-stream/stream-server/channels/embedded"
 	client "github.com/sb-stream/stream-server/client-go"
@@ -27,22 +28,30 @@ const patience = 10 * time.Second
 // A node is a stream server that runs in this process on random ports.
 type node struct {
 	*server.Server
-	url    string // of HTTP
-	broker string // address for Redis clients; empty with a broker of another kind
-	stop   func() // ends it, and waits
-}
-
-func quiet() logrus.FieldLogger {
-	log := logrus.New()
-	log.SetOutput(io.Discard)
-	return log
+	url    string // of HTTP, or HTTPS
+	http   *http.Client
+	tls    *tls.Config // of clients; nil for the default
+	broker string      // address for Redis clients; empty with a broker of another kind
+	stop   func()      // ends it, and waits
 }
 
 // start runs a server until the test ends. Without a broker in the
-// configuration it has an embedded one.
+// configuration it has an embedded one. Nobody's secrets are found in what the
+// servers of the test have logged.
 func start(t *testing.T, config server.Config) *node {
 	t.Helper()
-	n := &node{}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startOn(t, config, listener)
+}
+
+// startOn is start on a listener.
+func startOn(t *testing.T, config server.Config, listener net.Listener) *node {
+	t.Helper()
+	t.Cleanup(func() { logs.check(t) }) // after the server has ended
+	n := &node{http: http.DefaultClient}
 	if config.Log == nil {
 		config.Log = quiet()
 	}
@@ -60,14 +69,13 @@ func start(t *testing.T, config server.Config) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ctx, listener) }() // ends with ctx
 	n.Server, n.url = srv, "http://"+listener.Addr().String()
+	if config.TLS != nil {
+		n.trust(config.TLS.Certificates[0].Leaf)
+	}
 	stopped := false
 	n.stop = func() {
 		if stopped {
@@ -84,9 +92,17 @@ func start(t *testing.T, config server.Config) *node {
 	return n
 }
 
+// trust makes clients of the node speak TLS and trust its certificate.
+func (n *node) trust(certificate *x509.Certificate) {
+	n.url = strings.Replace(n.url, "http:", "https:", 1)
+	n.tls = &tls.Config{RootCAs: x509.NewCertPool()}
+	n.tls.RootCAs.AddCert(certificate)
+	n.http = &http.Client{Transport: &http.Transport{TLSClientConfig: n.tls, ForceAttemptHTTP2: true}}
+}
+
 // get asks for a path; the status of a server that cannot be reached is 0.
 func (n *node) get(path string) (status int, header http.Header) {
-	resp, err := http.Get(n.url + path)
+	resp, err := n.http.Get(n.url + path)
 	if err != nil {
 		return 0, nil
 	}
@@ -100,17 +116,17 @@ func (n *node) ready() bool {
 	return status == http.StatusOK
 }
 
-// post sends JSON with a bearer key and returns the status and the answer.
-func (n *node) post(t *testing.T, path, key, body string) (int, string) {
+// post publishes by HTTP with a bearer key and returns the status and the answer.
+func (n *node) post(t *testing.T, key, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodPost, n.url+path, strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, n.url+"/api/publish", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := n.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +141,7 @@ func (n *node) post(t *testing.T, path, key, body string) (int, string) {
 // metric is the value of a metric without labels.
 func (n *node) metric(t *testing.T, name string) float64 {
 	t.Helper()
-	resp, err := http.Get(n.url + "/metrics")
+	resp, err := n.http.Get(n.url + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +184,7 @@ type browser struct {
 // open connects a client and waits for its $session.
 func (n *node) open(t *testing.T, opts client.Options) *browser {
 	t.Helper()
+	opts.TLS = n.tls
 	conn, err := client.Dial(t.Context(), n.url, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +226,7 @@ type answer struct {
 		Recovered *bool
 		Replayed  *int
 		Live      *bool
+		Presence  json.RawMessage
 	}
 	Error *struct{ Code, Message, Channel string }
 }

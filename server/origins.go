@@ -18,16 +18,20 @@ func (s *Server) withOrigin(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		h := w.Header()
+		h, origins := w.Header(), s.rules.Load().config.Origins
 		h.Add("Vary", "Origin")
 		switch {
-		case s.trusts(origin, r.Host):
+		case len(r.Header["Origin"]) > 1: // no browser does that
+			s.refuseOrigin(w, r, origin)
+			return
+		case trusts(origins, origin, r.Host):
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")
-		case slices.Contains(s.config.Origins, "*"):
+		case slices.Contains(origins, "*"):
 			h.Set("Access-Control-Allow-Origin", "*") // and so without credentials
+			r.Header.Del("Cookie")                    // which WebSockets bring, whatever CORS says
 		default:
-			s.refuseOrigin(w, origin)
+			s.refuseOrigin(w, r, origin)
 			return
 		}
 		if r.Method == http.MethodOptions {
@@ -45,8 +49,8 @@ func (s *Server) withOrigin(next http.Handler) http.Handler {
 }
 
 // trusts reports whether an origin is the host's own or listed by name.
-func (s *Server) trusts(origin, host string) bool {
-	if slices.Contains(s.config.Origins, origin) && origin != "*" {
+func trusts(listed []string, origin, host string) bool {
+	if slices.Contains(listed, origin) && origin != "*" {
 		return true
 	}
 	u, err := url.Parse(origin)
@@ -57,10 +61,12 @@ func (s *Server) trusts(origin, host string) bool {
 	return own != "" && strings.EqualFold(u.Hostname(), own)
 }
 
-func (s *Server) refuseOrigin(w http.ResponseWriter, origin string) {
+func (s *Server) refuseOrigin(w http.ResponseWriter, r *http.Request, origin string) {
+	s.refusals.add(limitOrigin)
 	now := time.Now().Unix()
 	if last := s.refused.Load(); now-last >= 1 && s.refused.CompareAndSwap(last, now) {
-		s.log.WithField("origin", origin).Warn("refused a page of another origin: --origins would allow it")
+		s.log.WithField("origin", loggableOrigin(origin)).WithField("address", s.hash.address(s.address(r))).
+			Warn("refused a page of another origin: --origins would allow it")
 	}
 	writeJSON(w, http.StatusForbidden, map[string]any{
 		"code": 4, "message": "this origin is not allowed: --origins would allow it",

@@ -8,15 +8,14 @@ import (
 	"time"
 )
 
-// page serves a file of the live page, with the headers that keep foreign
-// scripts and frames away from it.
+// page serves a file of the live page, with the policy that keeps foreign
+// scripts away from it.
 func page(contentType string, body []byte) http.Handler {
 	file := static(contentType, body)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
 			"connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		h.Set("Referrer-Policy", "no-referrer") // the publish key may stand in the address
 		file.ServeHTTP(w, r)
 	})
 }
@@ -39,7 +38,6 @@ func static(contentType string, body []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", contentType)
-		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-cache")
 		h.Set("ETag", tag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))

@@ -2,10 +2,12 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
+	"os"
+	"strings"
 
 	"github.com/sb-stream/stream-server/internal/tags"
 )
@@ -19,51 +21,94 @@ type publication struct {
 	Channel  string          `json:"channel"`
 	Channels []string        `json:"channels"`
 	Data     json.RawMessage `json:"data"`
+	Durable  bool            `json:"durable"` // the broker keeps it
 }
 
-// published says how many sessions of this node a message was for.
+// published says how many sessions of this node a message was for, and the id
+// of one that is kept.
 type published struct {
-	Sessions int `json:"sessions"`
+	Sessions int    `json:"sessions"`
+	ID       string `json:"id,omitempty"`
 }
 
 // servePublish is POST /api/publish: all of the request is checked before any
-// of it is published. The answer is {"channels": {tag: {"sessions": n}}}.
+// of it is published. The answer is {"channels": {tag: {"sessions": n, "id": id}}}.
 func (s *Server) servePublish(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case len(s.publish) == 0:
+	switch publish := s.rules.Load().publish; {
+	case len(publish) == 0:
 		writeError(w, http.StatusForbidden, CodeForbidden, "publishing by HTTP is off: --publish-key turns it on")
 		return
-	case !s.publish.open(r):
+	case !publish.open(r):
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		writeError(w, http.StatusUnauthorized, CodeForbidden, "this takes the publish key: Authorization: Bearer …")
+		return
+	}
+	if !takesBody(r) {
+		writeError(w, http.StatusUnsupportedMediaType, CodeBadRequest, "this takes JSON, uncompressed: Content-Type: application/json")
 		return
 	}
 	list, ok := s.readPublications(w, r)
 	if !ok {
 		return
 	}
+	ctx, span := s.config.Tracer.Publish(r)
+	var err error
+	defer func() { span.End(err) }()
 	answer := make(map[string]published)
 	for _, p := range list {
 		for _, tag := range p.Channels {
-			if _, err := s.broker.Publish(r.Context(), tag, p.Data); err != nil {
+			var id string
+			id, err = s.publishOne(ctx, tag, p)
+			if err != nil {
 				s.log.WithError(err).Warn("a message could not be published")
 				writeError(w, http.StatusServiceUnavailable, CodeUnavailable, "the broker cannot be reached")
 				return
 			}
-			answer[tag] = published{answer[tag].Sessions + s.channels.Clients(tag)}
+			answer[tag] = published{answer[tag].Sessions + s.channels.Clients(tag), id}
 		}
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"channels": answer})
 }
 
+// publishOne passes a message to the broker. Its id is empty if it is not kept.
+func (s *Server) publishOne(ctx context.Context, tag string, p publication) (id string, err error) {
+	ctx, span := s.config.Tracer.Broker(ctx, tag, p.Data)
+	defer func() { span.End(err) }()
+	if !p.Durable {
+		_, err = s.broker.Publish(ctx, tag, p.Data)
+		return "", err
+	}
+	keeper, can := s.broker.(interface {
+		Keep(ctx context.Context, tag string, data []byte) (id string, err error)
+	})
+	if !can {
+		return "", errors.New("server: this broker keeps no messages")
+	}
+	return keeper.Keep(ctx, tag, p.Data)
+}
+
+// takesBody reports whether a body may be read: its type is JSON or is not said,
+// and it is not compressed.
+func takesBody(r *http.Request) bool {
+	coding := r.Header.Get("Content-Encoding")
+	return (coding == "" || strings.EqualFold(coding, "identity")) && (r.Header.Get("Content-Type") == "" || isJSON(r))
+}
+
 func (s *Server) readPublications(w http.ResponseWriter, r *http.Request) ([]publication, bool) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	body := new(bytes.Buffer)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, int64(s.config.MaxPublish)+4<<10))
+	body, limit := new(bytes.Buffer), int64(s.config.MaxPublish)+4<<10
+	var err error = &http.MaxBytesError{Limit: limit}
+	if r.ContentLength <= limit { // else nothing of it is read
+		_, err = body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
+		s.refusals.add(limitPublish)
 		writeError(w, http.StatusRequestEntityTooLarge, CodeBadRequest, "the request is larger than a publish may be")
+		return nil, false
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.refusals.add(limitPublishBody)
+		writeError(w, http.StatusRequestTimeout, CodeBadRequest, "the request took too long to come")
 		return nil, false
 	case err != nil:
 		writeError(w, http.StatusBadRequest, CodeBadRequest, "the request could not be read")
@@ -71,9 +116,20 @@ func (s *Server) readPublications(w http.ResponseWriter, r *http.Request) ([]pub
 	}
 	list, fault := parsePublications(body.Bytes())
 	if fault != nil {
-		status := http.StatusBadRequest
-		writeJSON(w, status, map[string]any{"error": fault})
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": fault})
 		return nil, false
+	}
+	for _, p := range list {
+		switch {
+		case len(p.Data) > s.config.MaxPublish:
+			s.refusals.add(limitPublish)
+			writeError(w, http.StatusRequestEntityTooLarge, CodeBadRequest, "the data is larger than a publish may be")
+			return nil, false
+		case tooDeep(p.Data):
+			s.counters.tooDeep.Add(1)
+			writeError(w, http.StatusBadRequest, CodeBadRequest, "the data is nested too deeply")
+			return nil, false
+		}
 	}
 	return list, true
 }
@@ -124,6 +180,9 @@ func parsePublications(body []byte) ([]publication, *wireError) {
 }
 
 func writeError(w http.ResponseWriter, status int, code Code, message string) {
+	if n, ok := w.(*noted); ok {
+		n.code = code
+	}
 	writeJSON(w, status, map[string]any{"error": &wireError{Code: code, Message: message}})
 }
 

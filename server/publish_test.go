@@ -36,9 +36,11 @@ func TestPublishByHTTP(t *testing.T) {
 		{"bad among good", "key", `[{"channel":"x","data":1},{"channel":"a,b","data":1}]`, 400, `{"error":{"code":"bad_channel"`},
 		{"too many", "key", "[" + strings.Repeat(`{"channel":"x","data":1},`, 1000) + `{"channel":"x","data":1}]`, 400, `{"error":{"code":"bad_request"`},
 		{"too large", "key", `{"channel":"x","data":"` + strings.Repeat("x", 70<<10) + `"}`, 413, `{"error":{"code":"bad_request"`},
+		{"a message too large", "key", `[{"channel":"x","data":"` + strings.Repeat("x", 64<<10-1) + `"}]`, 413, `{"error":{"code":"bad_request"`},
+		{"too deep", "key", `{"channel":"x","data":` + strings.Repeat("[", 513) + strings.Repeat("]", 513) + `}`, 400, `{"error":{"code":"bad_request"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			status, answer := n.post(t, "/api/publish", tt.key, tt.body)
+			status, answer := n.post(t, tt.key, tt.body)
 			if status != tt.status || !strings.HasPrefix(answer, tt.answer) {
 				t.Errorf("POST %.60s = %d %s, want %d %s…", tt.body, status, answer, tt.status, tt.answer)
 			}
@@ -50,8 +52,47 @@ func TestPublishByHTTP(t *testing.T) {
 	}
 
 	off := start(t, server.Config{})
-	if status, answer := off.post(t, "/api/publish", "key", `{"channel":"x","data":1}`); status != http.StatusForbidden {
+	if status, answer := off.post(t, "key", `{"channel":"x","data":1}`); status != http.StatusForbidden {
 		t.Errorf("without a key configured: %d %s, want 403", status, answer)
+	}
+}
+
+// TestPublishType: a body is JSON, or nobody has said what it is.
+func TestPublishType(t *testing.T) {
+	n := start(t, server.Config{PublishKeys: []string{"key"}})
+	for _, tt := range []struct {
+		name   string
+		header http.Header
+		status int
+	}{
+		{"JSON", http.Header{"Content-Type": {"application/json"}}, 200},
+		{"with a charset", http.Header{"Content-Type": {"Application/JSON; charset=utf-8"}}, 200},
+		{"not said", http.Header{}, 200},
+		{"not encoded", http.Header{"Content-Encoding": {"identity"}}, 200},
+		{"form", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, 415},
+		{"text", http.Header{"Content-Type": {"text/plain;charset=UTF-8"}}, 415},
+		{"no type", http.Header{"Content-Type": {";"}}, 415},
+		{"compressed", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, 415},
+		{"two keys", http.Header{"Authorization": {"Bearer key", "Bearer other"}}, 401},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req, err := http.NewRequest(http.MethodPost, n.url+"/api/publish", strings.NewReader(`{"channel":"x","data":1}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header = tt.header.Clone()
+			if req.Header.Get("Authorization") == "" {
+				req.Header.Set("Authorization", "Bearer key")
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != tt.status {
+				t.Errorf("POST with %v = %d, want %d", tt.header, resp.StatusCode, tt.status)
+			}
+		})
 	}
 }
 
@@ -64,10 +105,12 @@ func TestHTTP(t *testing.T) {
 		value  string
 	}{
 		{"/", 200, "Content-Type", "text/html; charset=utf-8"},
-		{"/page.js", 200, "Content-Type", "text/javascript; charset=utf-8"},
-		{"/page.css", 200, "X-Content-Type-Options", "nosniff"},
+		{"/console/page.js", 200, "Content-Type", "text/javascript; charset=utf-8"},
+		{"/console/page.css", 200, "X-Content-Type-Options", "nosniff"},
 		{"/sb.js", 200, "Access-Control-Allow-Origin", "*"},
 		{"/sb.mjs", 200, "Content-Type", "text/javascript; charset=utf-8"},
+		{"/sb.js.map", 200, "Content-Type", "application/json"},
+		{"/sb.mjs.map", 200, "Content-Type", "application/json"},
 		{"/healthz", 200, "", ""},
 		{"/readyz", 200, "", ""},
 		{"/metrics", 200, "", ""},

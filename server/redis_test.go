@@ -18,6 +18,7 @@ import (
 // startOnRedis runs a server on a Redis.
 func startOnRedis(t *testing.T, r *redistest.Server, prefix string) *node {
 	t.Helper()
+	logs.allow(r.Addr())
 	b, err := redis.New(redis.Config{URL: r.URL(), Prefix: prefix, Log: quiet()})
 	if err != nil {
 		t.Fatal(err)

@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
@@ -19,6 +21,7 @@ import (
 	"github.com/sb-stream/stream-server/server/engineio/transport"
 	"github.com/sb-stream/stream-server/server/engineio/transport/polling"
 	"github.com/sb-stream/stream-server/server/engineio/transport/websocket"
+	"github.com/sb-stream/stream-server/server/presence"
 	"github.com/sb-stream/stream-server/server/socketio"
 )
 
@@ -28,23 +31,44 @@ type Server struct {
 	config   Config
 	log      logrus.FieldLogger
 	broker   channels.Broker
-	identity *identity
+	rules    atomic.Pointer[rules] // what Reload changes
+	agenda   *agenda
+	node     string // the name of this run, in positions and among the nodes
 	sessions *Sessions
+	members  *members
+	nodes    *nodes
+	peers    fellowship        // nil: this node knows no others
+	cluster  *peers            // the same, by HTTP
+	canary   *canary           // nil: there is none
+	aside    chan net.Listener // of Share
 	channels *channels.Channels
+	presence *presence.Rosters
 	io       *socketio.Server
 	registry *prometheus.Registry
-	publish  keys
-	operator keys
+	proxies  trustedProxies
+	hash     hasher
+	blackBox *blackBox
+	glance   glance
 
-	counters counters
-	refused  atomic.Int64 // when an origin was last refused in the log, Unix seconds
+	reloading sync.Mutex // held by Reload
+
+	counters   counters
+	histograms histograms
+	refusals   refusals
+	recoveries recoveries
+	forwards   *forwards
+	refused    atomic.Int64 // when an origin was last refused in the log, Unix seconds
+	faulty     atomic.Int64 // the same of who cannot be known
+	draining   atomic.Bool  // it was told to end
 }
 
 // counters are what /metrics and /api/stats read.
 type counters struct {
 	messagesIn  atomic.Uint64 // that the broker brought
 	messagesOut atomic.Uint64 // that went to clients: messages times clients
+	tooDeep     atomic.Uint64 // messages that were refused because of their nesting
 
+	begun        atomic.Uint64 // sessions
 	acceptPaused atomic.Uint64 // times that descriptors were short
 }
 
@@ -54,19 +78,43 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	config = config.withDefaults()
+	proxies, err := parseProxies(config.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	if len(config.Identity.GuestKeys) == 0 {
+		config.Identity.GuestKeys = [][]byte{[]byte(rand.Text())}
+	}
 	s := &Server{
 		config:   config,
 		log:      config.Log,
 		broker:   config.Broker,
-		identity: newIdentity(config.JWTKey, config.GuestKey),
+		node:     channels.NewNode(),
 		sessions: newSessions(),
-		channels: channels.New(channels.Config{
-			Broker: config.Broker, Linger: config.Linger, Encode: encode, Latest: tags.Patterns(config.Latest).Match,
-		}),
-		publish:  newKeys(config.PublishKeys),
-		operator: newKeys(config.OperatorKeys),
+		members:  newMembers(),
+		refusals: newRefusals(),
+		aside:    make(chan net.Listener),
+		forwards: newForwards(),
+
+		recoveries: newRecoveries(),
+		histograms: newHistograms(),
+
+		proxies:  proxies,
+		hash:     newHasher(config.Identity.GuestKeys),
+		blackBox: newBlackBox(maxEvents),
 	}
-	s.io = socketio.NewServer(&engineio.Options{
+	s.channels = channels.New(channels.Config{
+		Broker: config.Broker, Node: s.node, Linger: config.Linger, Encode: s.encode, Sent: s.sent, Late: s.late, Latest: tags.Patterns(config.Latest).Match,
+		Keep: max(config.History, 0), Age: config.HistoryAge, Bytes: config.HistoryBytes,
+	})
+	s.agenda = newAgenda(s.due)
+	r, err := s.newRules(config, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.rules.Store(r)
+	options := &engineio.Options{
+		Binding:      func(h http.Header) string { return s.rules.Load().identity.Binding(h) },
 		PingInterval: config.PingInterval,
 		PingTimeout:  config.PingTimeout,
 		MaxPayload:   config.MaxMessage,
@@ -74,13 +122,32 @@ func New(config Config) (*Server, error) {
 		Sockets:      config.Sockets, // no handler of this server waits
 
 		TotalQueueBytes: config.TotalQueue,
+		MaxSessions:     config.MaxSessions,
+		MaxPerAddress:   config.MaxPerAddress,
+		Limited:         s.refusals.add,
 		Compress:        config.Compress,
+		Refused:         s.logTurnedAway,
+		Elsewhere:       s.forward,
+		Address:         s.limitedAddress,
+
+		SessionIDGenerator: sessionID{s.node},
 		Transports: []transport.Transport{
 			&polling.Transport{CheckOrigin: checkedOrigin},
 			&websocket.Transport{CheckOrigin: checkedOrigin},
 		},
-	})
+	}
+	s.io = socketio.NewServer(options)
 	s.handle(s.io)
+	s.nodes = s.newNodes()
+	s.presence = s.newPresence()
+	s.cluster = newPeers(s.node, config.NodeAddress, config.Broker, s.nodes.seal, config.Log)
+	if s.cluster.book != nil {
+		s.peers = s.cluster
+		s.cluster.handle(historyPath, func(ctx context.Context, _ string, body []byte) ([]byte, error) { return s.history(ctx, body) })
+	}
+	if config.Canary > 0 {
+		s.canary = newCanary(s, *options)
+	}
 	s.registry = s.newRegistry()
 	return s, nil
 }
@@ -97,17 +164,38 @@ func (s *Server) Sessions() *Sessions { return s.sessions }
 // Channels is the map of channels.
 func (s *Server) Channels() *channels.Channels { return s.channels }
 
-// Serve runs the broker and answers HTTP on l until ctx ends, then closes
-// every connection and returns nil. It closes l. An error says what ended it
-// earlier.
+// Serve runs the broker and answers HTTP on l until ctx ends. Then it lets the
+// clients go over Config.Drain, stays for as long as other nodes may ask for what
+// they missed, and returns nil, at most 5 s after the drain (drain.go). It closes
+// l. An error says what ended it earlier.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	begun := newLateHeaders(headerTimeout, func() { s.refusals.add(limitHeaderTime) })
 	web := &http.Server{
 		Handler:           s.Handler(),
-		ReadHeaderTimeout: headerTimeout,
+		Protocols:         new(http.Protocols),
+		ReadHeaderTimeout: headerTimeout, // and for the handshake of TLS
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          newWebLog(s.log),
+		MaxHeaderBytes:    maxHeader + maxURL, // limitHTTP looks at both
+		ConnState:         begun.state,
+		ErrorLog:          newWebLog(s.log, s.hash),
 	}
+	// No HTTP/2, which TLS would bring: a WebSocket and a poll take their
+	// connection from HTTP, which cannot be where many requests share one. Browsers
+	// would open another one for each WebSocket anyway, and keep polls in this one
+	// at three goroutines each.
+	web.Protocols.SetHTTP1(true)
+	serve := web.Serve
+	if s.config.TLS != nil {
+		web.TLSConfig = s.config.TLS.Clone()
+		web.TLSConfig.MinVersion = max(web.TLSConfig.MinVersion, tls.VersionTLS12)
+		serve = func(l net.Listener) error { return web.ServeTLS(l, "", "") }
+	}
+	if err := s.cluster.hold(ctx); err != nil { // before there are sessions that name this node
+		s.log.WithError(err).Warn("the other nodes do not find this one yet: it has no lease")
+	}
+	told := ctx // its end tells to go; that of ctx, below, comes when all have gone
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { // ends with ctx
 		if err := s.broker.Run(ctx, s); err != nil {
@@ -118,32 +206,32 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		return nil
 	})
+	group.Go(func() error { return s.nodes.run(ctx) })    // ends with ctx
+	group.Go(func() error { return s.cluster.run(ctx) })  // ends with ctx
+	group.Go(func() error { return s.presence.Run(ctx) }) // ends with ctx
+	quiet := s.startCanary(told, ctx, group)
 	group.Go(func() error { // ends with Shutdown or Close of web
 		pausing := newPausingListener(l, new(descriptors).short, &s.counters.acceptPaused, s.log)
-		if err := web.Serve(pausing); !errors.Is(err, http.ErrServerClosed) {
+		err := serve(pausing)
+		if !errors.Is(err, http.ErrServerClosed) && told.Err() == nil {
 			return fmt.Errorf("server: %w", err)
 		}
 		return nil
 	})
-	group.Go(func() error { // ends a while after ctx
-		<-ctx.Done()
-		return s.shutdown(web)
+	group.Go(func() error { // ends with ctx, or as the one above
+		select {
+		case aside := <-s.aside:
+			if err := serve(aside); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("server: %w", err)
+			}
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	group.Go(func() error { // ends a while after told
+		defer stop()
+		defer s.cluster.release()
+		return s.end(told, ctx, web, begun, quiet)
 	})
 	return group.Wait()
-}
-
-// shutdownTimeout is how long clients may take to be told.
-const shutdownTimeout = 5 * time.Second
-
-// shutdown closes the sessions first: that answers the pending polls, which
-// web.Shutdown would wait for.
-func (s *Server) shutdown(web *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	defer s.channels.Close()
-	err := s.io.Shutdown(ctx)
-	if webErr := web.Shutdown(ctx); webErr != nil {
-		err = errors.Join(err, webErr, web.Close())
-	}
-	return err
 }

@@ -1,6 +1,9 @@
 package server
 
-import "sync"
+import (
+	"iter"
+	"sync"
+)
 
 // An Emitter is the thing that can send to a session.
 type Emitter interface {
@@ -29,11 +32,13 @@ func (s *Sessions) Add(id string, e Emitter) {
 	s.sessions[id] = e
 }
 
-// Remove takes a session out of the map.
-func (s *Sessions) Remove(id string) {
+// Remove takes a session out of the map, unless another has its id by now.
+func (s *Sessions) Remove(id string, e Emitter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sessions, id)
+	if s.sessions[id] == e {
+		delete(s.sessions, id)
+	}
 }
 
 // Find is the session with this id, and whether there is one.
@@ -42,6 +47,40 @@ func (s *Sessions) Find(id string) (Emitter, bool) {
 	defer s.mu.RUnlock()
 	e, ok := s.sessions[id]
 	return e, ok
+}
+
+// breath is how many sessions are looked at under one lock, so that a walk over
+// all of them keeps nobody from connecting.
+const breath = 1024
+
+// all is every session. No lock is held while one is looked at, so that those
+// who come or go meanwhile may be missing, or be there still.
+func (s *Sessions) all() iter.Seq[Emitter] {
+	return func(yield func(Emitter) bool) {
+		var few []Emitter
+		flush := func() bool {
+			for _, e := range few {
+				if !yield(e) {
+					return false
+				}
+			}
+			few = few[:0]
+			return true
+		}
+		s.mu.RLock()
+		for _, e := range s.sessions { // Go allows a map to change between the steps of a range
+			if few = append(few, e); len(few) < breath {
+				continue
+			}
+			s.mu.RUnlock()
+			if !flush() {
+				return
+			}
+			s.mu.RLock()
+		}
+		s.mu.RUnlock()
+		flush()
+	}
 }
 
 // Len is how many sessions there are.

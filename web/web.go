@@ -8,14 +8,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 
+	"github.com/sb-stream/stream-server/internal/redisnet"
+	"github.com/sb-stream/stream-server/internal/streams"
 	"github.com/sb-stream/stream-server/internal/tags"
 )
 
@@ -34,7 +39,10 @@ type Config struct {
 	URL     string        // redis:// or rediss://, user:password@host:port/database; redis://127.0.0.1:6380
 	Prefix  *string       // before every channel's name, as the stream server's --redis-prefix; "sb:"
 	Timeout time.Duration // of a call whose context has no deadline; 2 s
-	TLS     *tls.Config   // for rediss://; the roots of the system
+	TLS     *tls.Config   // for rediss://, 1.2 and later; the roots of the system
+
+	Partitions int // streams of durable messages, as the stream server's --stream-partitions; 1
+	StreamMax  int // durable messages that Redis keeps in each, about; 100,000
 }
 
 // DefaultURL is where a stream server without a Redis takes what web servers
@@ -48,13 +56,23 @@ const (
 	idleTimeout = time.Minute
 	testAfter   = time.Second // of idleness, a connection is tried before it is used
 	dialTimeout = 3 * time.Second
+	maxAnswer   = 4 << 10 // bytes; Redis answers with a number
 )
+
+// An Option says how a message is sent.
+type Option struct{ durable bool }
+
+// Durable has Redis keep the message, so that those who were away get it when
+// they come back; without it a message is for those who listen now.
+func Durable() Option { return Option{durable: true} }
 
 // A Publisher sends messages through one Redis. It connects when it is first
 // used, and again after Redis was away. All its methods may be called at once.
 type Publisher struct {
 	prefix  string
 	timeout time.Duration
+	streams int // partitions
+	most    int // messages in each
 	pool    *redis.Pool
 	closed  atomic.Bool
 }
@@ -68,15 +86,34 @@ func New(config Config) (*Publisher, error) {
 		return nil, errors.New("web: the URL is not of the form redis://user:password@host:port/database or rediss://…; " +
 			"special characters in the password are percent-encoded")
 	}
-	p := &Publisher{prefix: "sb:", timeout: cmp.Or(config.Timeout, 2*time.Second)}
+	secure := u.Scheme == "rediss"
+	if !secure && config.TLS != nil {
+		return nil, errors.New("web: there is a TLS configuration, and the URL is not rediss://")
+	}
+	p := &Publisher{
+		prefix: "sb:", timeout: cmp.Or(config.Timeout, 2*time.Second),
+		streams: cmp.Or(config.Partitions, 1), most: cmp.Or(config.StreamMax, streams.DefaultMax),
+	}
+	if p.streams < 0 || p.streams > streams.MaxPartitions || p.most < 0 {
+		return nil, fmt.Errorf("web: there are 1 to %d partitions, each of one message or more", streams.MaxPartitions)
+	}
 	if config.Prefix != nil {
 		p.prefix = *config.Prefix
 	}
+	u.Scheme = "redis" // TLS is below
+	address = u.String()
 	p.pool = &redis.Pool{
 		DialContext: func(ctx context.Context) (redis.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
-			return redis.DialURLContext(ctx, address, redis.DialTLSConfig(config.TLS))
+			return redis.DialURLContext(ctx, address, redis.DialContextFunc(
+				func(ctx context.Context, _, addr string) (net.Conn, error) {
+					settings := config.TLS
+					if secure && settings == nil {
+						settings = new(tls.Config)
+					}
+					return redisnet.Dial(ctx, addr, settings, maxAnswer)
+				}))
 		},
 		TestOnBorrowContext: func(ctx context.Context, conn redis.Conn, used time.Time) error {
 			if time.Since(used) < testAfter {
@@ -95,8 +132,9 @@ func New(config Config) (*Publisher, error) {
 
 // Stream sends data, as JSON, to everybody who listens to channel. A
 // [json.RawMessage] goes as it is, after a check that it is JSON. It takes as
-// long as ctx allows, or the Timeout of the Config if ctx has no deadline.
-func (p *Publisher) Stream(ctx context.Context, channel string, data any) error {
+// long as ctx allows, or the Timeout of the Config if ctx has no deadline. One
+// option there is: [Durable].
+func (p *Publisher) Stream(ctx context.Context, channel string, data any, options ...Option) error {
 	if err := tags.Check(channel); err != nil {
 		return fmt.Errorf("%w %q: %w", ErrChannel, channel[:min(len(channel), tags.Max)], err)
 	}
@@ -109,7 +147,7 @@ func (p *Publisher) Stream(ctx context.Context, channel string, data any) error 
 		ctx, cancel = context.WithTimeout(ctx, p.timeout)
 		defer cancel()
 	}
-	switch err := p.publish(ctx, p.prefix+channel, message); {
+	switch err := p.send(ctx, channel, message, slices.Contains(options, Durable())); {
 	case err == nil:
 		return nil
 	case p.closed.Load():
@@ -123,13 +161,19 @@ func (p *Publisher) Stream(ctx context.Context, channel string, data any) error 
 	}
 }
 
-func (p *Publisher) publish(ctx context.Context, channel string, message []byte) error {
+// send is one command.
+func (p *Publisher) send(ctx context.Context, channel string, message []byte, durable bool) error {
 	conn, err := p.pool.GetContext(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_, err = redis.DoContext(conn, ctx, "PUBLISH", channel, message)
+	if durable {
+		_, err = redis.DoContext(conn, ctx, "XADD", streams.Key(p.prefix, channel, p.streams),
+			"MAXLEN", "~", p.most, "*", streams.FieldChannel, channel, streams.FieldData, message)
+	} else {
+		_, err = redis.DoContext(conn, ctx, "PUBLISH", p.prefix+channel, message)
+	}
 	return err
 }
 
@@ -156,6 +200,22 @@ var standard = sync.OnceValues(fromEnvironment)
 
 func fromEnvironment() (*Publisher, error) {
 	config := Config{URL: os.Getenv("SB_REDIS")}
+	files := redisnet.Files{CA: os.Getenv("SB_REDIS_CA"), Cert: os.Getenv("SB_REDIS_CERT"), Key: os.Getenv("SB_REDIS_KEY")}
+	if files != (redisnet.Files{}) {
+		var err error
+		if config.TLS, err = files.Config(); err != nil {
+			return nil, fmt.Errorf("web: %w", err)
+		}
+	}
+	for name, value := range map[string]*int{"SB_STREAM_PARTITIONS": &config.Partitions, "SB_STREAM_MAX": &config.StreamMax} {
+		if text := os.Getenv(name); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				return nil, fmt.Errorf("web: %s is no number above zero", name)
+			}
+			*value = n
+		}
+	}
 	if prefix, ok := os.LookupEnv("SB_REDIS_PREFIX"); ok {
 		config.Prefix = &prefix
 	}
@@ -164,10 +224,10 @@ func fromEnvironment() (*Publisher, error) {
 
 // Stream sends data, as JSON, to everybody who listens to channel, through the
 // Redis of the environment; see [Publisher.Stream].
-func Stream(ctx context.Context, channel string, data any) error {
+func Stream(ctx context.Context, channel string, data any, options ...Option) error {
 	p, err := standard()
 	if err != nil {
 		return err
 	}
-	return p.Stream(ctx, channel, data)
+	return p.Stream(ctx, channel, data, options...)
 }

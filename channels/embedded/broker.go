@@ -1,70 +1,39 @@
 package embedded
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/channels/dialect"
 )
-
-// Config is how a [Broker] behaves. Zero means the default.
-type Config struct {
-	Listen     string             // address for Redis clients; "127.0.0.1:6380"
-	Password   string             // for AUTH; required when it listens beyond loopback
-	Prefix     string             // before every tag; none
-	MaxPublish int                // bytes of one message; 1 MiB
-	MaxClients int                // Redis clients at once; 1,000
-	Log        logrus.FieldLogger // required
-}
-
-func (c Config) withDefaults() Config {
-	c.Listen = cmp.Or(c.Listen, "127.0.0.1:6380")
-	c.MaxPublish = cmp.Or(c.MaxPublish, 1<<20)
-	c.MaxClients = cmp.Or(c.MaxClients, 1000)
-	return c
-}
-
-// Validate reports every fault of the configuration at once.
-func (c Config) Validate() error {
-	c = c.withDefaults()
-	var faults []error
-	host, _, err := net.SplitHostPort(c.Listen)
-	ip := net.ParseIP(host)
-	switch {
-	case err != nil:
-		faults = append(faults, fmt.Errorf("embedded: %q is no address such as 127.0.0.1:6380", c.Listen))
-	case c.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()):
-		faults = append(faults, fmt.Errorf("embedded: %s is beyond this machine: that takes a password", c.Listen))
-	}
-	if c.MaxPublish < 0 || c.MaxClients < 0 {
-		faults = append(faults, errors.New("embedded: a limit is negative"))
-	}
-	if c.Log == nil {
-		faults = append(faults, errors.New("embedded: no log"))
-	}
-	return errors.Join(faults...)
-}
 
 // A Broker is the broker of one process. Make it with New; Open takes the
 // port, Run serves.
 type Broker struct {
 	// Constant after Open.
-	config   Config
-	password [sha256.Size]byte
-	listener net.Listener
+	config    Config
+	names     *dialect.Set
+	passwords [][sha256.Size]byte // hashes; none: nobody need say one
+	listener  net.Listener
+	store     *store // nil: messages are kept in memory alone
+	stream    *stream
+	additions chan *addition
+	ended     chan struct{} // closed when nothing is added any more
+	now       func() time.Time
 
-	sink    channels.Sink // constant once up
-	up      atomic.Bool
+	sink channels.Sink // constant once up
+	up   atomic.Bool
+
+	released atomic.Bool // Release was called
+
+	refused atomic.Uint64 // messages over the limit
 	ids     atomic.Int64  // of clients, as CLIENT ID says
 	woken   chan struct{} // holds one value while wanted is not empty
 	clients sync.WaitGroup
@@ -80,16 +49,42 @@ func New(config Config) (*Broker, error) {
 		return nil, err
 	}
 	config = config.withDefaults()
-	return &Broker{
-		config:   config,
-		password: sha256.Sum256([]byte(config.Password)),
-		woken:    make(chan struct{}, 1),
-		conns:    make(map[net.Conn]struct{}),
-	}, nil
+	b := &Broker{
+		config: config,
+		woken:  make(chan struct{}, 1),
+		conns:  make(map[net.Conn]struct{}),
+		stream: &stream{most: config.MaxKept, room: config.KeptBytes, until: config.KeptAge},
+		ended:  make(chan struct{}),
+		now:    time.Now,
+
+		additions: make(chan *addition, maxBatch),
+	}
+	if b.names = config.Dialects; b.names == nil {
+		var err error
+		if b.names, err = dialect.New(dialect.Config{Prefix: config.Prefix}); err != nil {
+			return nil, err
+		}
+	}
+	for _, password := range config.Passwords {
+		b.passwords = append(b.passwords, sha256.Sum256([]byte(password)))
+	}
+	return b, nil
 }
 
-// Open takes the port, or says why it cannot.
+// Open takes the port, and what was kept when it last ran, or says why it
+// cannot.
 func (b *Broker) Open() error {
+	if b.config.Dir != "" && b.store == nil {
+		var err error
+		if b.store, err = openStore(b.config.Dir, b.stream); err != nil {
+			return err
+		}
+		b.stream.drop(trim{}, b.now())
+		b.stream.delivered.Reach(b.stream.last) // before anybody listened
+	}
+	if b.listener = b.config.Listener; b.listener != nil {
+		return nil
+	}
 	listener, err := net.Listen("tcp", b.config.Listen)
 	if err != nil {
 		return fmt.Errorf("embedded: %w", err)
@@ -101,6 +96,22 @@ func (b *Broker) Open() error {
 // Addr is where it listens, after Open.
 func (b *Broker) Addr() net.Addr { return b.listener.Addr() }
 
+// Listener is the listening socket, after Open.
+func (b *Broker) Listener() net.Listener { return b.listener }
+
+// Release leaves the listening socket to another process that has it too, and
+// sends the Redis clients there: their connections end, once what they have asked
+// is answered. Run goes on.
+func (b *Broker) Release() {
+	b.released.Store(true)
+	_ = b.listener.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for conn := range b.conns {
+		_ = conn.SetReadDeadline(time.Unix(1, 0)) // client.wait looks after it has set its own
+	}
+}
+
 // Run serves Redis clients until ctx ends, and opens the port if Open has not.
 func (b *Broker) Run(ctx context.Context, sink channels.Sink) error {
 	if b.listener == nil {
@@ -110,7 +121,10 @@ func (b *Broker) Run(ctx context.Context, sink channels.Sink) error {
 	}
 	b.sink = sink
 	b.up.Store(true)
+	defer b.closeStore() // when nobody adds any more
 	defer b.clients.Wait()
+	b.clients.Go(func() { b.keep(ctx) })   // ends with ctx
+	b.clients.Go(func() { b.expire(ctx) }) // too
 	stop := context.AfterFunc(ctx, b.close)
 	defer stop()
 	b.clients.Go(func() { b.confirm(ctx) }) // ends with ctx
@@ -148,6 +162,9 @@ func (b *Broker) accept(ctx context.Context) error {
 				_ = conn.Close()
 			}
 			return nil
+		case errors.Is(err, net.ErrClosed) && b.released.Load():
+			<-ctx.Done()
+			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("embedded: %w", err)
 		case err != nil:
@@ -164,19 +181,26 @@ func (b *Broker) accept(ctx context.Context) error {
 
 // admit serves a client, unless there are too many.
 func (b *Broker) admit(conn net.Conn) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.conns == nil || len(b.conns) >= b.config.MaxClients {
+	if !b.enter(conn) {
 		_ = conn.SetWriteDeadline(time.Now().Add(acceptPause))
 		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
 		_ = conn.Close()
 		return
 	}
-	b.conns[conn] = struct{}{}
 	b.clients.Go(func() { // ends with the connection
 		defer b.dismiss(conn)
 		newClient(b, conn).serve()
 	})
+}
+
+func (b *Broker) enter(conn net.Conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.conns == nil || len(b.conns) >= b.config.MaxClients {
+		return false
+	}
+	b.conns[conn] = struct{}{}
+	return true
 }
 
 func (b *Broker) dismiss(conn net.Conn) {
@@ -198,6 +222,15 @@ func (b *Broker) close() {
 	b.conns = nil
 }
 
+func (b *Broker) closeStore() {
+	if b.store == nil {
+		return
+	}
+	if err := b.store.close(); err != nil {
+		b.config.Log.WithError(err).Warn("embedded: the file of durable messages was not closed")
+	}
+}
+
 // Listen has nothing to ask anybody for, and so confirms soon.
 func (b *Broker) Listen(tag string) {
 	b.mu.Lock()
@@ -217,26 +250,37 @@ func (*Broker) Unlisten(string) {}
 func (b *Broker) Publish(_ context.Context, tag string, data []byte) (int, error) {
 	switch {
 	case !b.up.Load():
-		return 0, errors.New("embedded: not running")
+		return 0, errNotRunning
 	case len(data) > b.config.MaxPublish:
+		b.refused.Add(1)
 		return 0, fmt.Errorf("embedded: a message has at most %d bytes, not %d", b.config.MaxPublish, len(data))
 	}
 	return b.sink.Message(tag, data), nil
 }
 
+// Barrier has nothing to wait for: Publish delivers.
+func (*Broker) Barrier(context.Context, string) error { return nil }
+
+// Ordered is true: there is one node.
+func (*Broker) Ordered() bool { return true }
+
+// Now is the time of this machine.
+func (*Broker) Now() time.Time { return time.Now() }
+
+// Refused is how many messages were over the limit.
+func (b *Broker) Refused() uint64 { return b.refused.Load() }
+
+// Unreadable is how many messages of others' dialects could not be read.
+func (b *Broker) Unreadable() uint64 { return b.names.Refused() }
+
 // Up reports whether it serves.
 func (b *Broker) Up() bool { return b.up.Load() }
-
-// tag is the tag of a channel of Redis, if it is one of ours.
-func (b *Broker) tag(channel []byte) (string, bool) {
-	return strings.CutPrefix(string(channel), b.config.Prefix)
-}
 
 // count is how many sessions hear a channel of Redis, where the sink can say.
 func (b *Broker) count(channel []byte) int {
 	counter, can := b.sink.(interface{ Clients(tag string) int })
-	tag, ours := b.tag(channel)
-	if !can || !ours {
+	tag, _ := b.names.Tag(string(channel))
+	if !can || tag == "" {
 		return 0
 	}
 	return counter.Clients(tag)

@@ -34,6 +34,15 @@ func (s *sink) Message(tag string, data []byte) int {
 	return s.Clients(tag)
 }
 
+func (*sink) Missed(string, ...string) {}
+
+func (s *sink) Durable(tag string, data []byte, id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, tag+" "+string(data)+" "+id)
+	return s.Clients(tag)
+}
+
 func (*sink) Clients(tag string) int {
 	if tag == "nobody" {
 		return 0
@@ -116,7 +125,6 @@ func TestCommands(t *testing.T) {
 		{"CLIENT SETINFO LIB-NAME x", "OK"},
 		{"CLIENT LIST", "-ERR unknown CLIENT"},
 		{"COMMAND DOCS", "[]"},
-		{"XADD s * a b", "-ERR XADD needs durable channels"},
 		{"SUBSCRIBE sb:score", "-ERR the embedded broker takes messages only"},
 		{"GET x", "-ERR unknown command 'GET'"},
 		{"MULTI", "-ERR unknown command"},
@@ -176,14 +184,14 @@ func show(v any) string {
 }
 
 func TestPassword(t *testing.T) {
-	b, s := start(t, Config{Password: "secret"})
+	b, s := start(t, Config{Passwords: []string{"secret", "next"}})
 	conn := dial(t, b)
 	for _, command := range []string{"PING", "PUBLISH", "INFO", "NOTHING", "HELLO"} {
 		if _, err := conn.Do(command, "3"); err == nil || !strings.HasPrefix(err.Error(), "NOAUTH") {
 			t.Errorf("%s without AUTH = %v, want NOAUTH", command, err)
 		}
 	}
-	for _, args := range [][]any{{"secrets"}, {"secre"}, {""}, {"somebody", "secret"}} {
+	for _, args := range [][]any{{"secrets"}, {"secre"}, {""}, {"secret,next"}, {"somebody", "secret"}} {
 		if _, err := conn.Do("AUTH", args...); err == nil || !strings.HasPrefix(err.Error(), "WRONGPASS") {
 			t.Errorf("AUTH %v = %v, want WRONGPASS", args, err)
 		}
@@ -191,6 +199,7 @@ func TestPassword(t *testing.T) {
 	for _, options := range [][]redis.DialOption{
 		{redis.DialPassword("secret")},
 		{redis.DialUsername("default"), redis.DialPassword("secret")},
+		{redis.DialPassword("next")},
 	} {
 		if n, err := redis.Int(dial(t, b, options...).Do("PUBLISH", "sb:x", "1")); n != 3 || err != nil {
 			t.Errorf("PUBLISH after AUTH = %d, %v, want 3", n, err)
@@ -199,8 +208,8 @@ func TestPassword(t *testing.T) {
 	if _, err := conn.Do("HELLO", 2, "AUTH", "default", "secret"); err != nil {
 		t.Errorf("HELLO with AUTH = %v", err)
 	}
-	if len(s.seen()) != 2 {
-		t.Errorf("the sink got %q, want two messages", s.seen())
+	if len(s.seen()) != 3 {
+		t.Errorf("the sink got %q, want three messages", s.seen())
 	}
 }
 
@@ -235,10 +244,10 @@ func TestConfig(t *testing.T) {
 	}{
 		{Config{Log: log}, nil},
 		{Config{Log: log, Listen: "[::1]:0"}, nil},
-		{Config{Log: log, Listen: "0.0.0.0:6380", Password: "x"}, nil},
+		{Config{Log: log, Listen: "0.0.0.0:6380", Passwords: []string{"x"}}, nil},
 		{Config{Log: log, Listen: "0.0.0.0:6380"}, []string{"takes a password"}},
 		{Config{Log: log, Listen: ":6380"}, []string{"takes a password"}},
-		{Config{Listen: "nonsense", MaxClients: -1}, []string{"no address", "negative", "no log"}},
+		{Config{Listen: "nonsense", MaxClients: -1, Passwords: []string{"x", ""}}, []string{"no address", "negative", "no log", "empty"}},
 	} {
 		err := tt.config.Validate()
 		if (err == nil) != (tt.faults == nil) {

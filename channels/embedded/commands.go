@@ -17,7 +17,7 @@ type command struct {
 // anyNumber is a number of arguments that the reader limits.
 const anyNumber = maxArgs
 
-// commands are those that clients send when they connect, and PUBLISH. Those
+// commands are those that clients send when they connect, PUBLISH and XADD. Those
 // that somebody will try are refused with what to do instead.
 var commands = map[string]command{
 	"HELLO":   {0, anyNumber, true, hello},
@@ -35,7 +35,11 @@ var commands = map[string]command{
 	"SPUBLISH": {2, 2, false, publish},
 	"PUBSUB":   {1, anyNumber, false, pubsub},
 
-	"XADD": {0, anyNumber, false, refuse("XADD needs durable channels, which the embedded broker does not have yet: use PUBLISH")},
+	"EVAL": {2, anyNumber, false, eval},
+
+	"XADD":   {0, anyNumber, false, xadd},
+	"XLEN":   {1, 1, false, xlen},
+	"XRANGE": {3, 5, false, xrange},
 
 	"SUBSCRIBE":  {0, anyNumber, false, refuseToListen},
 	"PSUBSCRIBE": {0, anyNumber, false, refuseToListen},
@@ -67,7 +71,7 @@ func hello(c *client, args [][]byte) {
 	for len(args) > 0 {
 		switch option := strings.ToUpper(string(args[0])); {
 		case option == "AUTH" && len(args) >= 3:
-			if !c.login(args[1], args[2]) {
+			if !c.authenticate(args[1], args[2]) {
 				return
 			}
 			args = args[3:]
@@ -102,7 +106,7 @@ func hello(c *client, args [][]byte) {
 
 // auth is AUTH [user] password.
 func auth(c *client, args [][]byte) {
-	if c.broker.config.Password == "" {
+	if len(c.broker.passwords) == 0 {
 		c.error("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
 		return
 	}
@@ -110,7 +114,7 @@ func auth(c *client, args [][]byte) {
 	if len(args) == 2 {
 		user = args[0]
 	}
-	if c.login(user, args[len(args)-1]) {
+	if c.authenticate(user, args[len(args)-1]) {
 		c.ok()
 	}
 }
@@ -121,7 +125,7 @@ func quit(c *client, _ [][]byte) {
 }
 
 func reset(c *client, _ [][]byte) {
-	c.known = c.broker.config.Password == ""
+	c.forget()
 	c.version, c.name = 2, ""
 	c.simple("RESET")
 }
@@ -169,6 +173,21 @@ func info(c *client, _ [][]byte) {
 }
 
 func publish(c *client, args [][]byte) { c.int(c.publish(args[0], args[1])) }
+
+// publishScript is what Laravel publishes with, its white space aside.
+const publishScript = "for i = 2, #ARGV do redis.call('publish', ARGV[i], ARGV[1]) end"
+
+// eval is EVAL of that script, with a message and channels.
+func eval(c *client, args [][]byte) {
+	if strings.Join(strings.Fields(string(args[0])), " ") != publishScript || string(args[1]) != "0" || len(args) < 3 {
+		c.error("ERR this broker runs no scripts, but for the one by which Laravel publishes")
+		return
+	}
+	for _, channel := range args[3:] {
+		c.publish(channel, args[2])
+	}
+	c.out = resp.AppendNull(c.out, c.version)
+}
 
 // pubsub is PUBSUB NUMSUB [channel …].
 func pubsub(c *client, args [][]byte) {

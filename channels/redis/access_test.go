@@ -2,12 +2,8 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +17,7 @@ import (
 // not hold the password.
 func TestPing(t *testing.T) {
 	open, closed := redistest.Start(t), redistest.Start(t, "--requirepass", "right")
+	renamed := redistest.Start(t, "--rename-command", "AUTH", "", "--rename-command", "PUBLISH", "")
 	gone := redistest.Start(t)
 	gone.Kill()
 	silent := redistest.Start(t)
@@ -34,6 +31,7 @@ func TestPing(t *testing.T) {
 		{"no password", closed.URL(), "NOAUTH"},
 		{"wrong password", with(closed, ":wrong@"), "WRONGPASS"},
 		{"unknown user", with(closed, "ann:wrong@"), "WRONGPASS"},
+		{"no AUTH there", with(renamed, ":wrong@"), "unknown command"}, // and Redis repeats the password
 		{"no such database", open.URL() + "/99", "out of range"},
 		{"nobody there", gone.URL(), "connection refused"},
 		{"no answer", silent.URL(), "no answer in time"},
@@ -47,6 +45,10 @@ func TestPing(t *testing.T) {
 		if err != nil && (strings.Contains(err.Error(), "wrong") || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("%s: Ping says %q, want one line without the password", tt.name, err)
 		}
+	}
+	_, err := newBroker(t, Config{URL: renamed.URL()}).Publish(t.Context(), "x", []byte("payload"))
+	if err == nil || !strings.Contains(err.Error(), "unknown command") || strings.Contains(err.Error(), "payload") {
+		t.Errorf("Publish where there is no PUBLISH = %v, want that, without the message that Redis repeats", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -107,7 +109,7 @@ func TestForbiddenChannel(t *testing.T) {
 		}
 	}
 	// The commands that this package needs, and no others.
-	acl("on", ">pass", "+ping", "+publish", "+subscribe", "+unsubscribe", "resetchannels", "&sb:open:*")
+	acl("on", ">pass", "+ping", "+time", "+publish", "+subscribe", "+unsubscribe", "resetchannels", "&sb:open:*", "&sb:$check")
 	url := strings.Replace(r.URL(), "//", "//node:pass@", 1)
 	b := run(t, Config{URL: url, CheckInterval: 50 * time.Millisecond})
 	var tags []string
@@ -133,27 +135,4 @@ func TestForbiddenChannel(t *testing.T) {
 	}
 	acl("&sb:secret:*")
 	b.waitLive(t, "secret:1", "secret:2")
-}
-
-func TestTLS(t *testing.T) {
-	secure := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
-	defer secure.Close()
-	r := redistest.Start(t)
-	p := newProxy(t, r.Addr(), 0, secure.TLS.Certificates...)
-	url := strings.Replace(p.url(), "redis://", "rediss://", 1)
-
-	err := newBroker(t, Config{URL: url}).Ping(t.Context())
-	var unknown *tls.CertificateVerificationError
-	if !errors.As(err, &unknown) {
-		t.Errorf("Ping with an unknown certificate = %v, want a verification error", err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(secure.Certificate())
-	b := run(t, Config{URL: url, TLS: &tls.Config{RootCAs: roots}})
-	b.Listen("x")
-	b.waitLive(t, "x")
-	if _, err := b.Publish(t.Context(), "x", []byte("1")); err != nil {
-		t.Fatal(err)
-	}
-	b.waitMessage(t, "x", "1")
 }

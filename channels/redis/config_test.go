@@ -14,20 +14,34 @@ func TestParseURL(t *testing.T) {
 		want target
 		err  string // part of it; empty for none
 	}{
-		{"redis://127.0.0.1:6379", target{addr: "127.0.0.1:6379", host: "127.0.0.1"}, ""},
-		{"redis://", target{addr: "localhost:6379", host: "localhost"}, ""},
-		{"redis://cache", target{addr: "cache:6379", host: "cache"}, ""},
-		{"redis://[::1]:7000/3", target{addr: "[::1]:7000", host: "::1", database: 3}, ""},
-		{"rediss://cache/", target{addr: "cache:6379", host: "cache", tls: true}, ""},
-		{"redis://:secret@cache", target{addr: "cache:6379", host: "cache", password: "secret"}, ""},
-		{"redis://secret@cache", target{addr: "cache:6379", host: "cache", password: "secret"}, ""},
-		{"redis://ann:s%23cret@cache", target{addr: "cache:6379", host: "cache", user: "ann", password: "s#cret"}, ""},
+		{"redis://127.0.0.1:6379", target{addr: "127.0.0.1:6379"}, ""},
+		{"redis://", target{addr: "localhost:6379"}, ""},
+		{"redis://cache", target{addr: "cache:6379"}, ""},
+		{"redis://[::1]:7000/3", target{addr: "[::1]:7000", database: 3}, ""},
+		{"rediss://cache/", target{addr: "cache:6379", tls: true}, ""},
+		{"redis://:secret@cache", target{addr: "cache:6379", password: "secret"}, ""},
+		{"redis://secret@cache", target{addr: "cache:6379", password: "secret"}, ""},
+		{"redis://ann:s%23cret@cache", target{addr: "cache:6379", user: "ann", password: "s#cret"}, ""},
 		{"", target{}, "no URL"},
 		{"cache:6379", target{}, "not of the form"},
 		{"127.0.0.1:6379", target{}, "not of the form"},
 		{"http://cache", target{}, "must begin with redis://"},
-		{"redis-sentinel://cache", target{}, "redis-sentinel:// is not supported yet"},
-		{"redis-cluster://cache", target{}, "redis-cluster:// is not supported yet"},
+		{"redis-sentinel://a,b:7000,[::1]/main", target{
+			addr: "a:26379", hosts: "a:26379,b:7000,[::1]:26379", primary: "main", topology: sentinels,
+		}, ""},
+		{"rediss-sentinel://ann:s%23cret@a/main/3", target{
+			addr: "a:26379", hosts: "a:26379", primary: "main", topology: sentinels, user: "ann", password: "s#cret", database: 3, tls: true,
+		}, ""},
+		{"redis-cluster://:secret@a:7000,b", target{
+			addr: "a:7000", hosts: "a:7000,b:6379", topology: clustered, password: "secret",
+		}, ""},
+		{"rediss-cluster://a/0", target{addr: "a:6379", hosts: "a:6379", topology: clustered, tls: true}, ""},
+		{"redis-sentinel://a", target{}, "the name of what they watch"},
+		{"redis-sentinel://a/main/x", target{}, "number of a database"},
+		{"redis-cluster://a/1", target{}, "the database 0 alone"},
+		{"redis://a,b", target{}, "more than one host"},
+		{"redis-cluster://a,b:c", target{}, "host:port"},
+		{"redis-cluster://a,:secret@b:secret", target{}, "percent-encoded"},
 		{"redis://cache/x", target{}, "number of a database"},
 		{"redis://cache/-1", target{}, "number of a database"},
 		{"redis://:secret#secret@cache", target{}, "percent-encoded"},
@@ -38,7 +52,7 @@ func TestParseURL(t *testing.T) {
 		{"secret://cache", target{}, "must begin with redis://"},
 	} {
 		got, err := parseURL(tt.in)
-		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+		if tt.err == "" && got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("parseURL(%q) = %+v, %v, want %+v, %q", tt.in, got, err, tt.want, tt.err)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
@@ -54,13 +68,13 @@ func TestValidate(t *testing.T) {
 	}
 	err := Config{
 		URL: "http://cache", MaxPublish: -1, DialTimeout: -1, PublishTimeout: -1, PingInterval: -1,
-		PingTimeout: -1, MinRedial: time.Minute, CheckInterval: -1,
+		PingTimeout: -1, MinRedial: time.Minute, CheckInterval: -1, Connections: -1,
 	}.Validate()
 	if err == nil {
 		t.Fatal("Validate() = nil for a Config full of faults")
 	}
-	if got := strings.Count(err.Error(), "\n") + 1; got != 9 {
-		t.Errorf("Validate() has %d lines, want 9, one for each fault:\n%v", got, err)
+	if got := strings.Count(err.Error(), "\n") + 1; got != 10 {
+		t.Errorf("Validate() has %d lines, want 10, one for each fault:\n%v", got, err)
 	}
 	if b, err := New(Config{}); b != nil || err == nil {
 		t.Errorf("New(Config{}) = %v, %v, want an error", b, err)

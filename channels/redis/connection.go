@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
+	"github.com/mna/redisc"
 
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/internal/tags"
 )
 
 const (
@@ -24,35 +27,69 @@ const (
 type connection struct {
 	// Constant.
 	broker *Broker
+	link   *link
 	conn   redis.Conn
 	sink   channels.Sink
 
-	refusalLogged time.Time // owned by the reader
+	// deliver is Message of sink, for the channels of this link.
+	deliver func(tag string, data []byte) int
+
+	// Owned by the reader.
+	refusalLogged time.Time
+	refusal       error // by the ACL, of the first command of ask
 }
 
 // serve uses conn until it breaks or ctx ends, and returns why. When it tells
 // the sink that messages are lost, no Live of this connection can follow.
-func (b *Broker) serve(ctx context.Context, conn redis.Conn, sink channels.Sink) error {
-	c := &connection{broker: b, conn: conn, sink: sink}
+func (l *link) serve(ctx context.Context, conn redis.Conn, addr string, sink channels.Sink) error {
+	b := l.broker
+	c := &connection{broker: b, link: l, conn: conn, sink: sink, deliver: sink.Message}
+	if b.names.HasShared() && !b.alone() {
+		c.deliver = func(tag string, data []byte) int {
+			if b.link(tag) != l {
+				return 0 // what is for several channels comes on each link
+			}
+			return sink.Message(tag, data)
+		}
+	}
 	alive, end := context.WithCancelCause(ctx) // the first cause is the one that counts
 	// Closing is what ends a read or a write that is under way.
 	context.AfterFunc(alive, func() { _ = conn.Close() })
-	b.up.Store(true)
+	defer end(nil)
+	if !l.sharded { // each node of a Cluster has a clock of its own
+		if err := b.askTime(alive, conn); err != nil {
+			return fmt.Errorf("%s: %w", addr, plain(err))
+		}
+	}
+	l.droppable(addr, end)
+	l.up.Store(true)
 
 	var reader sync.WaitGroup
-	reader.Go(func() { end(c.read()) }) // ends when conn is closed
-	end(c.write(alive))
+	var readErr, writeErr error
+	reader.Go(func() { // ends when conn is closed
+		readErr = c.read()
+		end(readErr)
+	})
+	writeErr = c.write(alive)
+	end(writeErr)
 	reader.Wait()
+	why := context.Cause(alive)
+	for _, err := range []error{readErr, writeErr} { // one closes it for its reason, and the other may say first that it is closed
+		if errors.Is(why, net.ErrClosed) && err != nil {
+			why = err
+		}
+	}
 
-	b.up.Store(false)
-	b.mu.Lock()
-	b.subs.reset()
-	b.mu.Unlock()
+	l.up.Store(false)
+	l.droppable("", nil)
 	if ctx.Err() != nil {
+		l.mu.Lock()
+		l.subs.reset()
+		l.mu.Unlock()
 		return nil
 	}
-	sink.Lost(reasonLost)
-	return fmt.Errorf("%s: %w", b.target.addr, plain(context.Cause(alive)))
+	l.lost(why, sink)
+	return fmt.Errorf("%s: %w", addr, plain(why))
 }
 
 // read takes what Redis sends, in its order, until the connection ends.
@@ -67,7 +104,7 @@ func (c *connection) read() error {
 		case errors.As(err, &refusal):
 			err = c.refused(refusal)
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			err = fmt.Errorf("silent for %v, though asked by PING", silence)
+			err = fmt.Errorf("silent, or within one answer, for %v, though asked by PING", silence)
 		}
 		if err != nil {
 			return err
@@ -85,78 +122,90 @@ func (c *connection) take(reply any) error {
 	if len(values) < 2 {
 		return errOutOfStep
 	}
-	what, _ := values[0].([]byte)
+	name, _ := values[0].([]byte)
+	what := string(name)
+	if c.link.sharded { // ssubscribe, sunsubscribe, smessage
+		what = strings.TrimPrefix(what, "s")
+		if strings.HasPrefix(string(name), "subscribe") {
+			return errOutOfStep
+		}
+	}
 	channel, _ := values[1].([]byte)
-	tag := strings.TrimPrefix(string(channel), c.broker.config.Prefix)
 	switch kind(what) {
 	case "message":
-		if data, ok := values[len(values)-1].([]byte); ok && len(values) == 3 {
-			c.message(tag, data)
-			return nil
-		}
+		return c.message(string(channel), values[2:])
 	case subscribe, unsubscribe:
-		return c.confirmed(kind(what), tag)
+		return c.confirmed(kind(what), string(channel))
 	case "pong":
 		return c.pong()
 	}
 	return errOutOfStep
 }
 
-// message is the first hop of a message, DESIGN.md section 4.
-func (c *connection) message(tag string, data []byte) {
-	b := c.broker
-	if len(data) <= b.config.MaxPublish {
-		c.sink.Message(tag, data)
-		return
+// confirmed takes the answer for one name of a channel of a command: that for
+// the last of its names is for all of them.
+func (c *connection) confirmed(k kind, name string) error {
+	l := c.link
+	tag, last := c.broker.names.Tag(name)
+	if !last {
+		return nil
 	}
-	b.config.Log.WithField("channel", tag).WithField("bytes", len(data)).
-		Warn("redis: a message is over the limit and was not delivered")
-	c.sink.Lost(reasonTooLarge, tag)
-	b.mu.Lock()
-	b.subs.owe(tag)
-	b.mu.Unlock()
-	c.announce()
-}
-
-// confirmed takes the answer for one channel of a command.
-func (c *connection) confirmed(k kind, tag string) error {
-	b := c.broker
-	b.mu.Lock()
-	err := b.subs.confirm(k, tag)
-	b.mu.Unlock()
+	l.mu.Lock()
+	err := l.subs.confirm(k, tag)
+	moved := err != nil && l.sharded && k == unsubscribe // nobody asked: the slot has gone to another node
+	if moved {
+		l.subs.gone(tag)
+	}
+	l.mu.Unlock()
+	if moved {
+		c.broker.cluster.doubt()
+		return nil
+	}
+	if err == nil && tag == checkTag {
+		c.asked(k, nil)
+	}
 	c.announce()
 	return err
 }
 
 // pong takes the answer to a PING.
 func (c *connection) pong() error {
-	b := c.broker
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at, err := b.subs.pong()
-	if err == nil {
-		b.lag = time.Since(at)
+	l := c.link
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, err := l.subs.pong()
+	if err != nil {
+		return err
 	}
-	return err
+	l.lag = time.Since(at)
+	if l.subs.due() {
+		l.awaken()
+	}
+	return nil
 }
 
 // refused takes an error as the answer to a command. For a PING that ends the
 // connection. For channels, as when Redis' ACL forbids them, it does not: the
 // others are served, and these are tried again from time to time.
 func (c *connection) refused(refusal redis.Error) error {
-	b := c.broker
-	b.mu.Lock()
-	command, err := b.subs.refuse()
-	b.mu.Unlock()
+	b, l := c.broker, c.link
+	l.mu.Lock()
+	command, err := l.subs.refuse()
+	l.mu.Unlock()
 	switch {
 	case err != nil || command.kind == ping && !alive(refusal):
 		return refusal
+	case command.asks():
+		c.asked(command.kind, refusal)
+		return nil
+	case l.sharded && (redisc.ParseRedir(refusal) != nil || strings.HasPrefix(string(refusal), "CLUSTERDOWN")):
+		b.cluster.doubt()
 	case len(command.tags) == 1 && time.Since(c.refusalLogged) >= refusalEvery:
 		c.refusalLogged = time.Now()
-		b.config.Log.WithError(refusal).WithField("channel", command.tags[0]).
+		b.config.Log.WithError(plain(refusal)).WithField("channel", tags.Loggable(command.tags[0])).
 			Warnf("redis: %s is refused, perhaps for more channels", command.kind)
 	}
-	b.awaken()
+	l.awaken()
 	return nil
 }
 
@@ -164,87 +213,18 @@ func (c *connection) refused(refusal redis.Error) error {
 // after an answer, before the first message that follows it; the writer after
 // a wish that needed no answer.
 func (c *connection) announce() {
-	b := c.broker
-	b.mu.Lock()
-	tags := b.subs.announce()
-	b.mu.Unlock()
+	l := c.link
+	l.mu.Lock()
+	tags := l.subs.announce()
+	l.mu.Unlock()
 	if len(tags) == 0 {
 		return
 	}
 	for _, tag := range tags {
 		c.sink.Live(tag)
 	}
-	b.mu.Lock()
-	b.subs.announced(tags)
-	b.mu.Unlock()
-	b.awaken() // an UNSUBSCRIBE may have waited for this
-}
-
-// write sends what is wanted, and a PING from time to time, until ctx ends.
-func (c *connection) write(ctx context.Context) error {
-	config := &c.broker.config
-	pings := time.NewTicker(config.PingInterval)
-	defer pings.Stop()
-	checks := time.NewTicker(config.CheckInterval)
-	defer checks.Stop()
-	for {
-		if err := c.send(); err != nil {
-			return err
-		}
-		c.announce()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-c.broker.wake:
-		case <-pings.C:
-			if err := c.ping(); err != nil {
-				return err
-			}
-		case <-checks.C:
-			c.check()
-		}
-	}
-}
-
-// send brings Redis from what it was asked for to what is wanted now.
-func (c *connection) send() error {
-	b := c.broker
-	for {
-		b.mu.Lock()
-		command := b.subs.next(batch)
-		b.mu.Unlock()
-		if command == nil {
-			return c.conn.Flush()
-		}
-		names := make([]any, len(command.tags))
-		for i, tag := range command.tags {
-			names[i] = b.config.Prefix + tag
-		}
-		if err := c.conn.Send(string(command.kind), names...); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *connection) ping() error {
-	b := c.broker
-	b.mu.Lock()
-	b.subs.ping(time.Now())
-	b.mu.Unlock()
-	if err := c.conn.Send(string(ping)); err != nil {
-		return err
-	}
-	return c.conn.Flush()
-}
-
-// check is the reconciliation of RELIABILITY.md F2: whatever else went wrong,
-// no channel stays silent for longer than the interval.
-func (c *connection) check() {
-	b := c.broker
-	b.mu.Lock()
-	astray := b.subs.check()
-	b.mu.Unlock()
-	if astray > 0 {
-		b.config.Log.WithField("channels", astray).Error("redis: wanted and confirmed subscriptions differed; mended")
-	}
+	l.mu.Lock()
+	l.subs.announced(tags)
+	l.mu.Unlock()
+	l.awaken() // an UNSUBSCRIBE may have waited for this
 }

@@ -24,7 +24,9 @@ type sink struct {
 	mu       sync.Mutex
 	changed  chan struct{} // guarded by mu; closed and replaced with every event
 	messages map[string][]string
-	live     map[string]int // how often Live was said
+	durable  map[string][]string
+	ids      map[string][]string // of durable
+	live     map[string]int      // how often Live was said
 	up       map[string]bool
 	lost     []string // reasons, with the tags after them
 }
@@ -32,6 +34,7 @@ type sink struct {
 func newSink() *sink {
 	return &sink{
 		changed: make(chan struct{}), messages: map[string][]string{},
+		durable: map[string][]string{}, ids: map[string][]string{},
 		live: map[string]int{}, up: map[string]bool{},
 	}
 }
@@ -47,6 +50,18 @@ func (s *sink) note(event func()) {
 func (s *sink) Message(tag string, data []byte) int {
 	s.note(func() { s.messages[tag] = append(s.messages[tag], string(data)) })
 	return 1
+}
+
+func (s *sink) Durable(tag string, data []byte, id string) int {
+	s.note(func() {
+		s.durable[tag] = append(s.durable[tag], string(data))
+		s.ids[tag] = append(s.ids[tag], id)
+	})
+	return 1
+}
+
+func (s *sink) Missed(reason string, tags ...string) {
+	s.note(func() { s.lost = append(s.lost, fmt.Sprint(append([]string{reason}, tags...))) })
 }
 
 func (s *sink) Live(tag string) {

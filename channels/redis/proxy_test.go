@@ -17,18 +17,30 @@ type proxy struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool // guarded by mu; both ends of each connection
 	done  bool              // guarded by mu
+	shut  bool              // guarded by mu; new connections are ended at once
 	wg    sync.WaitGroup
 }
 
-// newProxy starts one until the test ends. With a certificate, it takes TLS.
-func newProxy(t *testing.T, target string, delay time.Duration, certificate ...tls.Certificate) *proxy {
+// newProxy starts one until the test ends.
+func newProxy(t *testing.T, target string, delay time.Duration) *proxy {
+	t.Helper()
+	return startProxy(t, target, delay, nil)
+}
+
+// newProxyTLS starts one that takes TLS, and passes on what is in it.
+func newProxyTLS(t *testing.T, target string, config *tls.Config) *proxy {
+	t.Helper()
+	return startProxy(t, target, 0, config)
+}
+
+func startProxy(t *testing.T, target string, delay time.Duration, config *tls.Config) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(certificate) > 0 {
-		l = tls.NewListener(l, &tls.Config{Certificates: certificate})
+	if config != nil {
+		l = tls.NewListener(l, config)
 	}
 	p := &proxy{listener: l, target: target, delay: delay, conns: map[net.Conn]bool{}}
 	p.wg.Go(p.accept) // ends when the listener is closed
@@ -55,11 +67,18 @@ func (p *proxy) cut() {
 	}
 }
 
-// keep notes an open connection, unless the proxy has ended.
+// refuse makes new connections end at once, or not any more.
+func (p *proxy) refuse(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut = yes
+}
+
+// keep notes an open connection, unless the proxy has ended or refuses.
 func (p *proxy) keep(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.done {
+	if p.done || p.shut {
 		_ = c.Close()
 		return false
 	}
@@ -80,6 +99,7 @@ func (p *proxy) accept() {
 				return
 			}
 			if !p.keep(client) || !p.keep(server) {
+				_, _ = client.Close(), server.Close()
 				return
 			}
 			p.wg.Go(func() { p.pass(client, server) })

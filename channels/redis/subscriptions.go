@@ -3,6 +3,8 @@ package redis
 import (
 	"errors"
 	"time"
+
+	"github.com/sb-stream/stream-server/channels/dialect"
 )
 
 // What one command on the subscribing connection asks for.
@@ -25,7 +27,12 @@ type command struct {
 	tags     []string
 	answered int       // how many of tags were
 	sentAt   time.Time // of a ping
+	waiters  []waiter  // of a ping, for its answer
 }
+
+// asks reports whether it is a question about the ACL, and about no
+// subscription (access.go).
+func (c *command) asks() bool { return len(c.tags) == 1 && c.tags[0] == checkTag }
 
 // A subscription is what is known about one tag.
 type subscription struct {
@@ -37,6 +44,9 @@ type subscription struct {
 	announcing int  // calls of Live that are under way: no UNSUBSCRIBE meanwhile
 	alone      bool // refused together with others: it is sent alone from now on
 	refused    bool // refused alone: not sent again before the next check
+	gone       bool // Redis ended it, and nobody was told that messages are lost
+
+	counted [2]bool // whether it is among the wanted, and the confirmed, of count
 }
 
 // confirmed reports whether messages are certain to arrive: Redis has answered
@@ -51,6 +61,11 @@ func (s *subscription) confirmed() bool { return s.subscribed && s.unanswered ==
 type subscriptions struct {
 	tags map[string]*subscription
 	sent []*command // unanswered ones of this connection, oldest first
+
+	waiting []waiter // for the answer to a PING that has not been sent (barrier.go)
+	awaited bool     // a PING that was sent is waited for
+
+	counts [2]int // how many tags are wanted, and confirmed
 
 	// Derived from tags by place, and by nothing else.
 	toSubscribe   map[string]*subscription
@@ -74,6 +89,14 @@ func (s *subscriptions) place(tag string, sub *subscription) {
 	put(s.toSubscribe, tag, sub, sub.wanted && !sub.subscribed && !sub.refused)
 	put(s.toUnsubscribe, tag, sub, !sub.wanted && sub.subscribed && !sub.refused && sub.announcing == 0)
 	put(s.toAnnounce, tag, sub, sub.wanted && sub.owed && sub.confirmed())
+	for i, holds := range [...]bool{sub.wanted, sub.confirmed()} {
+		if holds && !sub.counted[i] {
+			s.counts[i]++
+		} else if !holds && sub.counted[i] {
+			s.counts[i]--
+		}
+		sub.counted[i] = holds
+	}
 	if !sub.wanted && !sub.subscribed && sub.unanswered == 0 && sub.announcing == 0 {
 		delete(s.tags, tag)
 	}
@@ -117,6 +140,9 @@ func (s *subscriptions) next(limit int) *command {
 
 func (s *subscriptions) take(k kind, from map[string]*subscription, limit int) *command {
 	c := &command{kind: k}
+	if sub := from[dialect.Shared]; sub != nil { // before all: their Live is to say this too
+		from = map[string]*subscription{dialect.Shared: sub}
+	}
 	for tag, sub := range from {
 		if sub.alone && len(c.tags) > 0 {
 			continue
@@ -136,31 +162,6 @@ func (s *subscriptions) take(k kind, from map[string]*subscription, limit int) *
 	return c
 }
 
-// ping notes that a PING is sent.
-func (s *subscriptions) ping(now time.Time) {
-	s.sent = append(s.sent, &command{kind: ping, sentAt: now})
-}
-
-// pinged is when the oldest PING without an answer was sent; zero if there is none.
-func (s *subscriptions) pinged() time.Time {
-	for _, c := range s.sent {
-		if c.kind == ping {
-			return c.sentAt
-		}
-	}
-	return time.Time{}
-}
-
-// pong takes the answer to a PING and returns when that was sent.
-func (s *subscriptions) pong() (time.Time, error) {
-	if len(s.sent) == 0 || s.sent[0].kind != ping {
-		return time.Time{}, errOutOfStep
-	}
-	at := s.sent[0].sentAt
-	s.done()
-	return at, nil
-}
-
 // confirm takes Redis' answer for one tag of a SUBSCRIBE or UNSUBSCRIBE.
 func (s *subscriptions) confirm(k kind, tag string) error {
 	if len(s.sent) == 0 {
@@ -172,6 +173,9 @@ func (s *subscriptions) confirm(k kind, tag string) error {
 	}
 	if c.answered++; c.answered == len(c.tags) {
 		s.done()
+	}
+	if c.asks() {
+		return nil
 	}
 	sub := s.tags[tag]
 	sub.held, sub.alone = k == subscribe, false
@@ -189,6 +193,10 @@ func (s *subscriptions) refuse() (*command, error) {
 	}
 	c := s.sent[0]
 	s.done()
+	s.release(c, errBroken)
+	if c.asks() {
+		return c, nil
+	}
 	for _, tag := range c.tags {
 		sub := s.tags[tag]
 		if sub.unanswered--; sub.unanswered == 0 {
@@ -205,35 +213,6 @@ func (s *subscriptions) done() {
 	s.sent[0] = nil
 	if s.sent = s.sent[1:]; len(s.sent) == 0 {
 		s.sent = nil // gives the memory back
-	}
-}
-
-// announce returns the tags whose Live is to be said now. Until announced is
-// called, they are not unsubscribed from: a Live that comes late is true still.
-func (s *subscriptions) announce() []string {
-	var tags []string
-	for tag, sub := range s.toAnnounce {
-		tags = append(tags, tag)
-		sub.owed = false
-		sub.announcing++
-		s.place(tag, sub)
-	}
-	return tags
-}
-
-func (s *subscriptions) announced(tags []string) {
-	for _, tag := range tags {
-		sub := s.tags[tag]
-		sub.announcing--
-		s.place(tag, sub)
-	}
-}
-
-// owe notes that Live is to be said again, because messages were lost.
-func (s *subscriptions) owe(tag string) {
-	if sub := s.tags[tag]; sub != nil && sub.wanted {
-		sub.owed = true
-		s.place(tag, sub)
 	}
 }
 
@@ -256,22 +235,13 @@ func (s *subscriptions) check() (astray int) {
 // reset forgets the connection: nothing is subscribed to, and Live is to be
 // said anew for everything that is wanted. No Live may be under way.
 func (s *subscriptions) reset() {
+	s.abandon()
 	s.sent = nil
 	for tag, sub := range s.tags {
-		*sub = subscription{wanted: sub.wanted, owed: sub.wanted}
+		*sub = subscription{wanted: sub.wanted, owed: sub.wanted, counted: sub.counted}
 		s.place(tag, sub)
 	}
 }
 
 // count is how many tags are wanted, and how many Redis has confirmed.
-func (s *subscriptions) count() (wanted, confirmed int) {
-	for _, sub := range s.tags {
-		if sub.wanted {
-			wanted++
-		}
-		if sub.confirmed() {
-			confirmed++
-		}
-	}
-	return wanted, confirmed
-}
+func (s *subscriptions) count() (wanted, confirmed int) { return s.counts[0], s.counts[1] }

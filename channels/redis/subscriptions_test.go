@@ -3,8 +3,11 @@ package redis
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/sb-stream/stream-server/channels/dialect"
 )
 
 // drive takes each byte as a step.
@@ -165,5 +168,23 @@ func TestCheckMends(t *testing.T) {
 	}
 	if c := s.next(1); c == nil || c.tags[0] != "a" {
 		t.Errorf("next = %v after check, want a", c)
+	}
+}
+
+// TestSharedFirst: the name that all channels share is asked for before any of
+// them, so that their Live says that its messages come too; also after a break.
+func TestSharedFirst(t *testing.T) {
+	s := newSubscriptions()
+	s.listen("a")
+	s.listen(dialect.Shared)
+	s.listen("b")
+	for range 2 {
+		if c := s.next(512); !slices.Equal(c.tags, []string{dialect.Shared}) {
+			t.Errorf("the first command is for %q", c.tags)
+		}
+		if c := s.next(512); len(c.tags) != 2 || slices.Contains(c.tags, dialect.Shared) {
+			t.Errorf("the second command is for %q", c.tags)
+		}
+		s.reset()
 	}
 }

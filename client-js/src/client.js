@@ -4,12 +4,14 @@
  */
 
 import { Emitter } from "./emitter.js";
-import { Socket } from "./socket.js";
+import { Positions } from "./positions.js";
+import { addressOf, Socket } from "./socket.js";
 import { Subscriptions } from "./subscriptions.js";
 import { byteLength } from "./transports.js";
 
 /**
  * @typedef {import("../sb.js").Callback} Callback
+ * @typedef {import("../sb.js").Here} Here
  * @typedef {import("../sb.js").Options} Options
  * @typedef {import("../sb.js").Session} Session
  * @typedef {import("../sb.js").StockSocket} StockSocket
@@ -25,6 +27,25 @@ const reserved = /^(\$|__|((dis)?connect|(connect_)?error)$)/;
  * @param {any} socket
  */
 const connectionOf = (socket) => socket.socket ?? socket;
+
+/**
+ * The channels that somebody names.
+ *
+ * @param {string | readonly string[]} channel
+ * @param {unknown} callback
+ */
+function tagsOf(channel, callback) {
+  if (typeof callback !== "function") {
+    throw new TypeError("SB: the last argument is a function");
+  }
+  const tags = /** @type {string[]} */ ([]).concat(channel);
+  for (const tag of tags) {
+    if (typeof tag !== "string" || !tag || byteLength(tag) > 255 || reserved.test(tag)) {
+      throw new TypeError(`SB: not a channel: ${JSON.stringify(tag)}`);
+    }
+  }
+  return tags;
+}
 
 export class Client {
   /** @type {Session | null} what the server took us for last */
@@ -44,6 +65,7 @@ export class Client {
     () => this.connect(),
     (gap) => this.#emitter.fire("gap", gap),
     (error, channel) => this.#fail(error, channel),
+    new Positions((tag) => `sb-position ${addressOf(this.#url, this.#options)} ${tag}`),
   );
 
   /**
@@ -52,31 +74,47 @@ export class Client {
    */
   constructor(url, options = {}) {
     this.#url = url;
-    this.#options = options;
+    this.#options = { ...options };
   }
 
   /**
    * Calls callback for every message of the channel, or channels, from now on.
    *
    * @param {string | readonly string[]} channel
-   * @param {...any} rest an object of options, of which none exist yet, and the callback
+   * @param {...any} rest an object of options, if there are any, and the callback
    * @returns {() => void} stops it
    */
   comet(channel, ...rest) {
     const callback = rest.pop();
-    if (typeof callback !== "function") {
-      throw new TypeError("SB.comet: the last argument is a function");
-    }
-    const tags = /** @type {string[]} */ ([]).concat(channel);
-    for (const tag of tags) {
-      if (typeof tag !== "string" || !tag || byteLength(tag) > 255 || reserved.test(tag)) {
-        throw new TypeError(`SB.comet: not a channel: ${JSON.stringify(tag)}`);
-      }
-    }
+    const [options] = rest;
+    const tags = tagsOf(channel, callback);
     // Its own function each time, so that each is stopped alone.
     /** @type {Callback} */
     const call = (data, meta) => callback(data, meta);
-    this.#subscriptions.add(tags, call);
+    this.#subscriptions.add(tags, call, options?.resume === "session");
+    if (options?.presence) {
+      const stop = this.presence(channel, () => {});
+      return () => {
+        this.#subscriptions.remove(tags, call);
+        stop();
+      };
+    }
+    return () => this.#subscriptions.remove(tags, call);
+  }
+
+  /**
+   * Is seen in the channel, or channels, and calls callback with who is there,
+   * now and whenever that changes.
+   *
+   * @param {string | readonly string[]} channel
+   * @param {(here: Here, meta: { channel: string }) => void} callback
+   * @returns {() => void} stops it
+   */
+  presence(channel, callback) {
+    const tags = tagsOf(channel, callback);
+    /** @type {typeof callback} */
+    const call = (here, meta) => callback(here, meta);
+    this.#subscriptions.watch(tags, call);
     return () => this.#subscriptions.remove(tags, call);
   }
 
@@ -131,7 +169,7 @@ export class Client {
     this.close();
     this.#detach();
     const onConnect = () => {
-      this.#subscriptions.connected();
+      this.#subscriptions.connected(socket.recovered);
       this.#emitter.fire("connect");
     };
     /** @type {Record<string, (...args: any[]) => void>} */
@@ -144,9 +182,21 @@ export class Client {
       connect_error: (error) => this.#fail(error),
       error: (error) => this.#fail(error), // what 1.x and 2.x call a refusal
       $gap: (gap) => this.#emitter.fire("gap", gap),
+      $join: (news) => this.#subscriptions.joined(news),
+      $leave: (news) => this.#subscriptions.joined(news, true),
+      $presence: (here) => this.#subscriptions.here(here.channel, here),
       $session: (session) => {
         this.session = session;
         this.#emitter.fire("session", session);
+        if (!session.expired) {
+          this.#subscriptions.retry();
+        } else if (typeof this.#options.token === "function") {
+          this.#renew();
+        }
+      },
+      $expired: ({ channel, reason }) => {
+        this.#subscriptions.refuse(channel);
+        this.#fail({ code: "expired", message: `the server has ended it: ${reason}` }, channel);
       },
     };
     for (const name in handlers) {
@@ -161,6 +211,57 @@ export class Client {
     this.#subscriptions.attach(socket);
     if (connectionOf(socket).connected) {
       onConnect();
+    }
+  }
+
+  /**
+   * Tells the server who we are by now, without a new connection: with a token,
+   * or, after somebody has logged in or out, by the cookies that it may read.
+   *
+   * @param {string} [token]
+   */
+  async identify(token) {
+    if (token) {
+      this.#options.token = token; // for the next connection
+    } else {
+      const path = this.#options.path?.[0] === "/" || !this.#options.path ? "/api/identify" : "api/identify";
+      const address = new URL(path, new URL(this.#url, globalThis.location?.href)).href.replace(/^ws/, "http");
+      const answer = await (this.#options.fetch ?? fetch)(address, { method: "POST", credentials: "include" });
+      const { token: ticket, error } = await answer.json();
+      if (!ticket) {
+        throw Object.assign(new Error(error.message), error);
+      }
+      token = ticket;
+    }
+    await this.#identify(token);
+  }
+
+  /** Asks for a fresh token, before what the old one opened is closed. */
+  async #renew() {
+    try {
+      await this.#identify(await /** @type {() => any} */ (this.#options.token)());
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** @param {string | undefined} token */
+  async #identify(token) {
+    const socket = this.#socket;
+    if (token && socket && connectionOf(socket).connected) {
+      const { error } = await new Promise((resolve) => {
+        const gone = () => done({}); // The next connection brings what we have.
+        /** @param {any} answer */
+        const done = (answer) => {
+          socket.removeListener("disconnect", gone);
+          resolve(answer);
+        };
+        socket.on("disconnect", gone);
+        socket.emit("identify", token, done);
+      });
+      if (error) {
+        throw Object.assign(new Error(error.message), error);
+      }
     }
   }
 

@@ -6,6 +6,8 @@ import { Client } from "./client.js";
 export const SB = Object.assign(new Client(import.meta.url, { path: "socket.io/" }), { Client });
 export const comet = SB.comet.bind(SB);
 export const connect = SB.connect.bind(SB);
+export const identify = SB.identify.bind(SB);
 export const on = SB.on.bind(SB);
+export const presence = SB.presence.bind(SB);
 export const use = SB.use.bind(SB);
 export { Client };

@@ -19,6 +19,15 @@ const fallbackTime = 600000; // ms for which a transport that failed is not the 
 const stableTime = 5000; // ms a connection lasts for the delays to start anew
 const wakeEvents = ["online", "pageshow", "visibilitychange"];
 
+/**
+ * Where a server takes its connections.
+ *
+ * @param {string} url of the server, which options.path is relative to
+ * @param {Options} options
+ */
+export const addressOf = (url, { path = "/socket.io/" }) =>
+  new URL(path, new URL(url, globalThis.location?.href)).href.replace(/^ws/, "http").replace(/\/?$/, "/");
+
 export class Socket extends Emitter {
   connected = false;
 
@@ -53,8 +62,7 @@ export class Socket extends Emitter {
   constructor(url, options) {
     super();
     this.#options = options;
-    const address = new URL(options.path ?? "/socket.io/", new URL(url, globalThis.location?.href));
-    this.#url = address.href.replace(/^ws/, "http").replace(/\/?$/, "/");
+    this.#url = addressOf(url, options);
     const key = `sb-guest ${this.#url}`;
     // Storage may be forbidden, full, or not there at all; then a guest lasts as long as the page.
     try {

@@ -60,10 +60,11 @@ test("sb.js leaves one global behind, and the class in it", () => {
 });
 
 test("sb.mjs exports SB and its parts, which need no this", async () => {
-  const { SB, Client, comet, connect, on, use, ...rest } = await import("../dist/sb.mjs");
+  const { SB, Client, comet, connect, identify, on, presence, use, ...rest } = await import("../dist/sb.mjs");
   assert.deepEqual(rest, {});
-  assert.ok(SB instanceof Client && SB.Client === Client && use);
+  assert.ok(SB instanceof Client && SB.Client === Client && presence && use);
   const WebSocket = fakeWebSocket();
+  await identify("jwt"); // for when it connects
   connect("https://h.test/", { WebSocket });
   const calls = [];
   on("connect", () => calls.push("connect"));

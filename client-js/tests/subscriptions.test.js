@@ -92,6 +92,21 @@ test("gap: also where only the answer had come", async () => {
   assert.deepEqual(heard, [["gap", { channel: "quiet", reason: "not_recovered" }]]);
 });
 
+test("gap: where messages came, and then the end instead of the answer", async () => {
+  const { client, socket, heard } = onStockSocket();
+  client.comet(["a", "b"], () => {});
+  await settle();
+  socket.answer();
+  socket.down();
+  socket.up();
+  socket.receive("a", 1, "p7"); // all since p0, or not: the answer would have said
+  heard.length = 0;
+  socket.down();
+  assert.deepEqual(heard.shift(), ["gap", { channel: "a", reason: "not_recovered" }]);
+  socket.up();
+  assert.deepEqual(socket.sent.at(-1).args[1], { since: { a: "p7", b: "p0" } });
+});
+
 test("an answer of an earlier connection, or of what was left since, counts for nothing", async () => {
   const { client, socket, heard } = onStockSocket();
   const stop = client.comet("a", () => {});

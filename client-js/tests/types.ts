@@ -14,6 +14,8 @@ const stop: () => void = SB.comet("feed:football:fantasy", (data, meta) => {
 });
 stop();
 comet<{ goal: number }>(["a", "b"] as const, {}, ({ goal }) => goal.toFixed());
+SB.comet("a", { resume: "session", presence: true }, () => {});
+SB.presence(["a"], ({ members, count, guests }, { channel }) => [members?.join(), count + guests, channel.length])();
 const callback: Callback<string> = (data) => data.length;
 window.SB.comet("a", callback);
 
@@ -24,7 +26,8 @@ on("connect", () => {})();
 on("disconnect", (reason: string) => reason);
 on("gap", ({ channel, reason }: Gap) => channel + reason);
 on("error", ({ code, message, channel }: StreamError) => [code, message, channel?.length]);
-on("session", ({ id, member, guest }: Session) => [id, member, guest?.length]);
+on("session", ({ id, member, guest, expired }: Session) => [id, member, guest?.length, expired === true]);
+SB.identify().then(() => SB.identify("jwt"));
 const session: Session | null = new Client("https://example.org").session;
 const another: Client = new SB.Client("https://example.org", { path: "/" });
 another.close();
@@ -34,6 +37,10 @@ console.log(session);
 SB.comet("a");
 // @ts-expect-error: a channel is a string
 SB.comet(1, () => {});
+// @ts-expect-error: there is no such way to resume
+SB.comet("a", { resume: "forever" }, () => {});
+// @ts-expect-error: there may be too many members
+SB.presence("a", ({ members }) => members.length);
 // @ts-expect-error: there is no such event
 SB.on("conect", () => {});
 // @ts-expect-error: there is no such transport

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,9 +22,9 @@ type Publisher interface {
 }
 
 // RedisPublisher publishes to a Redis, or to what speaks its protocol. prefix
-// stands before each channel's name.
-func RedisPublisher(url, prefix string) (Publisher, error) {
-	conn, err := redis.DialURL(url, redis.DialConnectTimeout(publishTimeout),
+// stands before each channel's name; settings are for rediss://, or nil.
+func RedisPublisher(url, prefix string, settings *tls.Config) (Publisher, error) {
+	conn, err := redis.DialURL(url, redis.DialTLSConfig(settings), redis.DialConnectTimeout(publishTimeout),
 		redis.DialReadTimeout(publishTimeout), redis.DialWriteTimeout(publishTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("load: publisher: %w", err)

@@ -64,7 +64,7 @@ func engineIO(t *testing.T, version int) *load.Protocol {
 func TestAgainstTheServer(t *testing.T) {
 	url, broker := serve(t)
 	redis := func() load.Publisher {
-		p, err := load.RedisPublisher(broker, "sb:")
+		p, err := load.RedisPublisher(broker, "sb:", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestDeafClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	to, err := load.RedisPublisher(broker, "sb:")
+	to, err := load.RedisPublisher(broker, "sb:", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestRefusals(t *testing.T) {
 	if err := to.Close(); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("a wrong key is %v, want 401", err)
 	}
-	if _, err := load.RedisPublisher("redis://127.0.0.1:1", ""); err == nil {
+	if _, err := load.RedisPublisher("redis://127.0.0.1:1", "", nil); err == nil {
 		t.Error("a Redis that is not there is no error")
 	}
 }
@@ -173,7 +173,7 @@ func TestPark(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer parked.Close()
-	to, err := load.RedisPublisher(broker, "sb:")
+	to, err := load.RedisPublisher(broker, "sb:", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

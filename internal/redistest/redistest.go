@@ -1,8 +1,11 @@
 // Package redistest runs real Redis servers for tests.
 //
 // [Start] is a redis-server of its own on a random port of loopback, without
-// persistence, which can be killed, restarted, paused and resumed. A machine
-// without redis-server fails the test: nothing is skipped.
+// persistence, which can be killed, restarted, paused and resumed; an
+// [Authority] starts one with TLS. [StartSentinel] is a primary, a replica and
+// the Sentinels that watch them, and [StartCluster] a Redis Cluster, each of
+// such servers. A machine without redis-server fails the test: nothing is
+// skipped.
 package redistest
 
 import (
@@ -14,19 +17,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gomodule/redigo/redis"
 )
 
 // patience is how long a redis-server may take until it answers.
-const patience = 10 * time.Second
+const patience = 15 * time.Second
 
 // A Server is one redis-server process, ended with the test.
 //
 // Its methods belong to the goroutine of the test.
 type Server struct {
-	t    testing.TB
-	dir  string
-	port int
-	args []string
+	t       testing.TB
+	dir     string
+	port    int
+	options func() []string // of the command, for its port
+
+	secure string // host:port for TLS, if there is one
 
 	process *exec.Cmd // nil while it does not run
 	output  *bytes.Buffer
@@ -36,7 +43,19 @@ type Server struct {
 // such as "--requirepass", "secret".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir(), args: args}
+	return launch(t, func(s *Server) []string {
+		return append([]string{
+			"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
+			"--save", "", "--appendonly", "no", "--daemonize", "no",
+		}, args...)
+	})
+}
+
+// launch runs redis-server with the options for the port that it gets.
+func launch(t testing.TB, options func(*Server) []string) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: t.TempDir()}
+	s.options = func() []string { return options(s) }
 	t.Cleanup(s.Kill)
 	var err error
 	for range 5 { // somebody else may take the port first
@@ -54,6 +73,42 @@ func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 
 // URL is redis://host:port.
 func (s *Server) URL() string { return "redis://" + s.Addr() }
+
+// Do sends a command to it, on a connection of its own, and returns the answer,
+// which must be no error.
+func (s *Server) Do(command string, args ...any) any {
+	s.t.Helper()
+	reply, err := s.try(command, args...)
+	if err != nil {
+		s.t.Fatalf("redistest: %s %v: %v", command, args, err)
+	}
+	return reply
+}
+
+func (s *Server) try(command string, args ...any) (any, error) {
+	conn, err := redis.Dial("tcp", s.Addr(), redis.DialConnectTimeout(patience), redis.DialReadTimeout(patience))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.Do(command, args...)
+}
+
+// text is an answer that is a string.
+func (s *Server) text(command string, args ...any) string {
+	text, _ := redis.String(s.try(command, args...))
+	return text
+}
+
+// await waits until ok.
+func await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("redistest: %s: not within %v", what, patience)
+		}
+	}
+}
 
 // Kill ends the process as a crash would, and waits until it is gone. Killing
 // what does not run does nothing.
@@ -99,10 +154,7 @@ func (s *Server) start() error {
 		s.t.Fatal("redistest: these tests need redis-server: apt-get install redis-server")
 	}
 	s.output = new(bytes.Buffer)
-	s.process = exec.Command(path, append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no",
-	}, s.args...)...)
+	s.process = exec.Command(path, s.options()...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {
 		s.process = nil

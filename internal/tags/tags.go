@@ -60,6 +60,16 @@ func Check(tag string) error {
 	return nil
 }
 
+// Loggable is what of tag may stand in a log. The channel of one member has the
+// member's id in its name, which does not.
+func Loggable(tag string) string {
+	const member = "member:"
+	if strings.HasPrefix(tag, member) {
+		return member + "…"
+	}
+	return tag
+}
+
 // Patterns are exact tags, and beginnings of tags followed by a star, such as
 // "score:*". A star alone is every tag.
 type Patterns []string

@@ -14,7 +14,7 @@ const (
 	ReasonPingTimeout    = "ping timeout"         // a heartbeat was missing
 	ReasonParseError     = "parse error"          // the client sent what is no packet
 	ReasonSlow           = "slow client"          // more waited for the client than may
-	ReasonShutdown       = "server shutting down" // Server.Shutdown
+	ReasonShutdown       = "server shutting down" // Server.Drain and Server.Shutdown
 )
 
 // closeTimeout is how long the end of a session waits for a poll
@@ -32,12 +32,20 @@ const lastTimeout = 5 * time.Second
 func (s *Session) Close(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateOpen {
-		return
+	if s.state == stateOpen {
+		s.closeLocked(reason)
 	}
+}
+
+// closeLocked is Close of a session that is open.
+func (s *Session) closeLocked(reason string) {
 	s.reason = reason
 	if s.ws != nil {
 		s.closeOverLocked(s.ws)
+		return
+	}
+	if s.version == packet.Plain { // its request is about to be answered
+		s.endedLocked()
 		return
 	}
 	s.state = stateClosing
@@ -54,8 +62,21 @@ func (s *Session) closeOverLocked(k *socket) {
 	for _, f := range s.takeQueueLocked() {
 		list = append(list, f.buf)
 	}
-	k.conn.Close(append(list, statusless)...)
+	k.conn.Close(append(list, s.goodbyeLocked())...)
 	s.endedLocked()
+}
+
+// goodbyeLocked is the close frame of a session that the server ends. Clients
+// come back whatever it says; 1001 tells those who look at it, and proxies, why.
+func (s *Session) goodbyeLocked() []byte {
+	switch {
+	case s.version == packet.Plain:
+		return plainGoodbye
+	case s.reason == ReasonShutdown:
+		return goingAway
+	default:
+		return statusless
+	}
 }
 
 // end ends the session at once: what is queued is dropped, unless a poll that
@@ -76,7 +97,7 @@ func (s *Session) endLocked(reason string, last Frame) {
 		s.reason = reason
 	}
 	if s.ws != nil {
-		s.ws.conn.Close(statusless)
+		s.ws.conn.Close(s.goodbyeLocked())
 	} else if s.poll != nil {
 		if s.version != packet.V1 {
 			s.queueLocked(last)

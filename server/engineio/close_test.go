@@ -205,7 +205,7 @@ func TestShutdown(t *testing.T) {
 
 	done := make(chan error, 1)
 	go func() { done <- a.Close() }() // ends when all clients have
-	c.want("close 1005", "end")
+	c.want("close 1001", "end")
 	probe.want("close 1005", "end")
 	c.conn.Close()
 	probe.conn.Close()

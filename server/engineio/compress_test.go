@@ -23,7 +23,11 @@ func pollAccepting(url, codings string) answer {
 
 // withHeader asks without the help of net/http's client.
 func withHeader(method, url string, header http.Header) answer {
-	r, err := http.NewRequest(method, url, http.NoBody)
+	var body io.Reader = http.NoBody
+	if method == http.MethodPost {
+		body = strings.NewReader("6") // which means nothing
+	}
+	r, err := http.NewRequest(method, url, body)
 	if err != nil {
 		return answer{err: err}
 	}

@@ -3,9 +3,8 @@ package engineio
 import (
 	"bytes"
 	"compress/flate"
-	"errors"
 	"io"
-	"strings"
+	"net"
 	"sync"
 
 	"github.com/gobwas/httphead"
@@ -24,6 +23,16 @@ func negotiation() *wsflate.Extension {
 
 // offer answers one of them. What is malformed is declined.
 func offer(e *wsflate.Extension, o httphead.Option) (httphead.Option, error) {
+	windows := 0
+	o.Parameters.ForEach(func(name, _ []byte) bool {
+		if string(name) == "client_max_window_bits" { // wsflate looks for other parameters that are there twice
+			windows++
+		}
+		return true
+	})
+	if windows > 1 {
+		return httphead.Option{}, nil
+	}
 	accept, err := e.Negotiate(o)
 	if err != nil {
 		return httphead.Option{}, nil //nolint:nilerr // an error would refuse the client
@@ -38,17 +47,16 @@ const (
 	lastBlock = "\x01\x00\x00\xff\xff"
 )
 
+// ending is what a reader needs at the end of a message.
+var ending = []byte(syncEnd + lastBlock)
+
 // rsv1 is the bit of a frame's first byte that says compressed.
 const rsv1 = 0x40
 
-var (
-	deflaters = sync.Pool{New: func() any {
-		w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is valid
-		return w
-	}}
-	inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
-	inflated  = sync.Pool{New: func() any { return new([]byte) }} // of what is inflated
-)
+var deflaters = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is valid
+	return w
+}}
 
 // deflated is the bundle for clients that take compressed messages. Those below
 // the threshold, and those that would not get smaller, are as they are.
@@ -94,25 +102,74 @@ func (f Frame) deflate(threshold int) (small Frame, ok bool) {
 	return small, true
 }
 
-// inflate is the message in data. A fault is the status to close with: what it
-// makes is never longer than limit.
-func inflate(data []byte, limit int) (message []byte, fault ws.StatusCode) {
-	r := inflaters.Get().(io.ReadCloser)
-	defer inflaters.Put(r)
-	in := io.MultiReader(bytes.NewReader(data), strings.NewReader(syncEnd+lastBlock))
-	_ = r.(flate.Resetter).Reset(in, nil) // it has no error
-	out := inflated.Get().(*[]byte)
-	defer inflated.Put(out)
-	if len(*out) <= limit {
-		*out = make([]byte, limit+1)
+// An inflater inflates one message.
+type inflater struct {
+	in    stream
+	flate io.ReadCloser // of in; also a flate.Resetter
+	out   []byte
+}
+
+var inflaters = sync.Pool{New: func() any {
+	z := &inflater{}
+	z.flate = flate.NewReader(&z.in)
+	return z
+}}
+
+// A stream is what an inflater reads, in parts. It reads no byte more than it
+// needs.
+type stream struct{ net.Buffers }
+
+func (s *stream) ReadByte() (byte, error) {
+	for len(s.Buffers) > 0 {
+		if first := s.Buffers[0]; len(first) > 0 {
+			s.Buffers[0] = first[1:]
+			return first[0], nil
+		}
+		s.Buffers = s.Buffers[1:]
 	}
-	n, err := io.ReadFull(r, (*out)[:limit+1])
+	return 0, io.EOF
+}
+
+// left is how many bytes are still to be read.
+func (s *stream) left() (n int) {
+	for _, part := range s.Buffers {
+		n += len(part)
+	}
+	return n
+}
+
+// inflate is the message in the parts, which it changes. A fault is the status
+// to close with: what it makes is never longer than limit.
+func inflate(parts [][]byte, limit int) (message []byte, fault ws.StatusCode) {
+	z := inflaters.Get().(*inflater)
+	defer inflaters.Put(z)
+	parts = append(parts, ending)
+	z.in.Buffers = parts
+	defer func() { z.in.Buffers = nil }()
+	_ = z.flate.(flate.Resetter).Reset(&z.in, nil) // it has no error
+	if len(z.out) <= limit {
+		z.out = make([]byte, limit+1)
+	}
+	n, err := io.ReadFull(z.flate, z.out[:limit+1])
 	switch {
 	case err == nil:
 		return nil, ws.StatusMessageTooBig
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && r.Close() == nil: // Close tells a cut stream from its end
-		return bytes.Clone((*out)[:n]), 0
-	default:
+	case z.flate.Close() != nil, !z.ended(): // Close tells a cut stream from its end
 		return nil, ws.StatusInvalidFramePayloadData
 	}
+	return bytes.Clone(z.out[:n]), 0
+}
+
+// ended reports whether the stream has ended where the message does. One may
+// end in a block of its own that says so, and nothing follows but the beginning
+// of the empty block that every message has (RFC 7692, 7.2.3.4).
+func (z *inflater) ended() bool {
+	switch z.in.left() {
+	case 0, len(ending):
+		return true
+	case len(ending) + 1:
+		next, _ := z.in.ReadByte() // there is one
+		return next == 0
+	}
+	return false
 }

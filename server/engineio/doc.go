@@ -1,7 +1,8 @@
 // Package engineio is a live Engine.IO server, versions 3 and 4: sessions over
 // HTTP long-polling, JSONP and WebSocket, and the upgrade from one to the other.
 // Clients of Socket.IO 0.9, which is older than Engine.IO, have such sessions
-// too, in version 1 (PROTOCOL.md chapter 7).
+// too, in version 1 (PROTOCOL.md chapter 7), and so have those who only listen,
+// by plain HTTP: [Server.NewPlain].
 //
 // A [Server] is an [net/http.Handler] that opens a [Session] for each client
 // and tells the application by a [Receiver]. What is sent is a [Frame]: a

@@ -11,28 +11,46 @@ type refusal struct {
 	code    int
 	status  int
 	message string
+	later   bool // it may be tried again, by the answer's status
 }
 
 // The refusals, by their code.
 var (
-	errTransport  = refusal{0, http.StatusBadRequest, "Transport unknown"}
-	errSession    = refusal{1, http.StatusBadRequest, "Session ID unknown"}
-	errMethod     = refusal{2, http.StatusBadRequest, "Bad handshake method"}
-	errBadRequest = refusal{3, http.StatusBadRequest, "Bad request"}
-	errForbidden  = refusal{4, http.StatusForbidden, "Forbidden"}
-	errVersion    = refusal{5, http.StatusBadRequest, "Unsupported protocol version"}
+	errTransport  = refusal{code: 0, status: http.StatusBadRequest, message: "Transport unknown"}
+	errSession    = refusal{code: 1, status: http.StatusBadRequest, message: "Session ID unknown"}
+	errMethod     = refusal{code: 2, status: http.StatusBadRequest, message: "Bad handshake method"}
+	errBadRequest = refusal{code: 3, status: http.StatusBadRequest, message: "Bad request"}
+	errForbidden  = refusal{code: 4, status: http.StatusForbidden, message: "Forbidden"}
+	errVersion    = refusal{code: 5, status: http.StatusBadRequest, message: "Unsupported protocol version"}
+
+	errFull    = refusal{4, http.StatusServiceUnavailable, "This server has as many sessions as it may", true}
+	errLeaving = refusal{4, http.StatusServiceUnavailable, "This server is shutting down", true}
+	errCrowded = refusal{4, http.StatusTooManyRequests, "This address has as many sessions as it may", true}
 )
 
-// refuse answers with e: as JSON, or to an upgrade as bare text and always with
-// 400, after which the connection ends.
+// retryAfter is when to ask again who was refused for want of room, in seconds.
+const retryAfter = "10"
+
+// refuse answers with e: as JSON, or to an upgrade as bare text, after which the
+// connection ends. The status of that is 400 as in the reference, but for
+// refusals that the reference does not have.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e refusal) {
 	if s.opts.Refused != nil {
 		s.opts.Refused(r, e.code, e.message)
 	}
 	h := w.Header()
+	if s.leaving.Load() { // the next try is to find another server
+		h.Set("Connection", "close")
+	}
+	if e.later {
+		h.Set("Retry-After", retryAfter)
+	}
 	if isUpgrade(r) {
 		h.Set("Connection", "close")
-		writeBody(w, http.StatusBadRequest, "text/html", []byte(e.message))
+		if !e.later {
+			e.status = http.StatusBadRequest
+		}
+		writeBody(w, e.status, "text/html", []byte(e.message))
 		return
 	}
 	var body bytes.Buffer

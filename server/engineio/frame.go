@@ -20,6 +20,7 @@ type Frame struct {
 	head   uint8 // where the packet begins in buf
 	typed  uint8 // bytes of the packet before the data of a binary message
 	binary bool
+	joined bool   // the next one goes on with its message
 	latest string // that of its bundle
 }
 
@@ -33,13 +34,17 @@ type Bundle struct {
 
 	once       sync.Once // sets compressed
 	compressed *Bundle
+
+	one [1]Frame // room for the first
 }
 
 // NewBundle makes a Bundle of at least one message. If latest is not empty, a
 // client that is behind gets no more than the newest of the messages in the
 // bundles of that name: those still waiting for it are dropped.
 func NewBundle(latest string, list ...Frame) *Bundle {
-	b := &Bundle{frames: list, latest: latest}
+	b := &Bundle{latest: latest}
+	b.frames = append(b.one[:0], list...)
+	list = b.frames
 	for i := range list {
 		list[i].latest = latest
 	}
@@ -83,6 +88,16 @@ func TextFrame(v packet.Version, parts ...[]byte) Frame {
 	for _, part := range parts {
 		buf = append(buf, part...)
 	}
+	return closed(ws.OpText, buf)
+}
+
+// TextRoom is how many bytes TextIn needs before the text.
+const TextRoom = maxHead + 1
+
+// TextIn is TextFrame, for sessions of versions 3 and 4, of what stands in buf
+// after the first TextRoom bytes. It is not copied: buf is the frame's.
+func TextIn(buf []byte) Frame {
+	packet.V4.AppendText(buf[:maxHead], packet.Packet{Type: packet.Message}) // one byte
 	return closed(ws.OpText, buf)
 }
 

@@ -3,6 +3,8 @@ package engineio
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -37,7 +39,7 @@ type partial struct {
 	fragments  int       // frames of the message so far
 	op         ws.OpCode // of the message
 	compressed bool      // it is to be inflated
-	data       []byte    // of the message so far
+	held       blocks    // of the message so far
 }
 
 // partials are for messages that are being read: most are whole at once, and
@@ -81,44 +83,89 @@ func (f *partial) next(p []byte, limit int, deflates bool) (m message, rest []by
 		p = after
 		f.inside = f.got < int(f.header.Length)
 
-		if f.header.OpCode.IsControl() {
-			m = message{f.header.OpCode, collect(&f.control, part, !f.inside)}
-		} else {
-			m = message{f.op, collect(&f.data, part, !f.inside && f.header.Fin)}
-		}
 		switch {
-		case f.inside:
-			return message{}, nil, 0
 		case f.header.OpCode.IsControl():
-			return m, p, 0
-		case f.header.Fin:
-			f.fragments = 0
-			if f.compressed {
-				if m.data, fault = inflate(m.data, limit); fault != 0 {
-					return message{}, nil, fault
-				}
+			if data, whole := f.collect(part); whole {
+				return message{f.header.OpCode, data}, p, 0
 			}
-			if m.op == ws.OpText && !utf8.Valid(m.data) {
-				return message{}, nil, ws.StatusInvalidFramePayloadData
-			}
-			return m, p, 0
+			return message{}, nil, 0
+		case !f.inside && f.header.Fin:
+			data, fault := f.finish(part, limit)
+			return message{f.op, data}, p, fault
+		}
+		f.held.add(part, limit)
+		if f.inside {
+			return message{}, nil, 0
 		}
 	}
 }
 
-// collect adds part to what is held and, if that is the whole, returns it and
-// holds nothing. What comes in one part is not copied.
-func collect(held *[]byte, part []byte, whole bool) []byte {
-	if whole && *held == nil {
-		return part
+// collect takes the next part of a control frame and returns it when it is
+// whole. What comes in one part is not copied.
+func (f *partial) collect(part []byte) (data []byte, whole bool) {
+	if f.inside {
+		f.control = append(f.control, part...)
+		return nil, false
 	}
-	*held = append(*held, part...)
-	if !whole {
-		return nil
+	if f.control != nil {
+		part = append(f.control, part...)
+		f.control = nil
 	}
-	data := *held
-	*held = nil
-	return data
+	return part, true
+}
+
+// finish is the message of which part is the end. What comes in one part is
+// not copied.
+func (f *partial) finish(part []byte, limit int) (data []byte, fault ws.StatusCode) {
+	f.fragments = 0
+	switch {
+	case f.compressed:
+		if data, fault = inflate(append(f.held.take(), part), limit); fault != 0 {
+			return nil, fault
+		}
+	case f.held.size > 0:
+		data = slices.Concat(append(f.held.take(), part)...)
+	default:
+		data = part
+	}
+	if f.op == ws.OpText && !utf8.Valid(data) {
+		return nil, ws.StatusInvalidFramePayloadData
+	}
+	return data, 0
+}
+
+// blocks are bytes that came in parts. None is moved when more come.
+type blocks struct {
+	list [][]byte
+	size int // bytes in list
+}
+
+// minBlock is the smallest block that is allocated.
+const minBlock = 64
+
+// add keeps a copy of p. All that is allocated is at most twice what came, or
+// minBlock, and at most most, the bytes that a message may have.
+func (b *blocks) add(p []byte, most int) {
+	b.size += len(p)
+	if n := len(b.list); n > 0 {
+		last := b.list[n-1]
+		fit := min(len(p), cap(last)-len(last))
+		b.list[n-1] = append(last, p[:fit]...)
+		p = p[fit:]
+	}
+	if len(p) > 0 {
+		before := b.size - len(p)
+		room := 1 << bits.Len(uint(max(len(p), before, minBlock)-1)) // of the sizes that the allocator has
+		room = max(len(p), min(room, most-before))
+		b.list = append(b.list, append(make([]byte, 0, room), p...))
+	}
+}
+
+// take returns what is held, and holds nothing.
+func (b *blocks) take() [][]byte {
+	list := b.list
+	*b = blocks{}
+	return list
 }
 
 // readHeader takes what there is of a header off p. When it is whole, the frame
@@ -148,7 +195,7 @@ func (f *partial) readHeader(p []byte, limit int, deflates bool) (rest []byte, f
 	case h.OpCode.IsControl():
 	case f.fragments == maxFragments:
 		return nil, ws.StatusPolicyViolation
-	case h.Length > int64(limit-len(f.data)):
+	case h.Length > int64(limit-f.held.size):
 		return nil, ws.StatusMessageTooBig
 	default:
 		if first {

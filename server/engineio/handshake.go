@@ -2,12 +2,14 @@ package engineio
 
 import (
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"github.com/sb-stream/stream-server/server/engineio/packet"
 )
@@ -57,6 +59,9 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 	case !ok, version == packet.V3 && s.opts.RefuseV3:
 		s.refuse(w, r, errVersion)
 		return
+	case strings.Trim(q.Get("j"), "0123456789") != "":
+		s.refuse(w, r, errBadRequest) // the reference takes the digits that there are
+		return
 	case transport == polling && upgrade:
 		s.dismiss(w, r)
 		return
@@ -64,28 +69,39 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q url.Va
 	if !s.check(w, r) {
 		return
 	}
-	session := newSession(s, version, newHandshake(r))
+	place, full := s.reserve(r)
+	if full != nil {
+		s.refuse(w, r, *full)
+		return
+	}
+	session := newSession(s, version, newHandshake(r), place)
 	jsonp := callbackOf(q)
 	session.b64 = version == packet.V3 && (q.Get("b64") != "" || jsonp != nil)
 	if transport == polling {
-		session.polls(jsonp)
+		session.polls(jsonp, r.Header)
 	}
-	if session.id == "" || s.lookup(session.id) != nil {
-		s.refuse(w, r, errBadRequest)
-		return
+	if !session.open(w, r, transport) {
+		s.release(place)
 	}
-	if transport == webSocket {
-		session.openWebSocket(w, r)
-		return
+}
+
+// open answers the handshake. It is false if the session has not begun.
+func (s *Session) open(w http.ResponseWriter, r *http.Request, transport string) bool {
+	taken := s.id == "" || s.server.lookup(s.id) != nil
+	if !taken && transport == webSocket {
+		return s.openWebSocket(w, r)
 	}
-	if !s.add(session, polling) {
-		s.refuse(w, r, errBadRequest)
-		return
+	if taken || !s.server.add(s, polling) {
+		s.server.refuse(w, r, errBadRequest)
+		return false
 	}
-	session.begin(r)
-	session.setCookie(w)
-	body, contentType := session.payload(w, r, []Frame{session.openFrame(polling)})
-	writeBody(w, http.StatusOK, contentType, body)
+	s.begin(r)
+	s.setCookie(w)
+	body, contentType := s.payload(w, r, []Frame{s.openFrame(polling)})
+	if r.ContentLength != 0 || !s.server.parkAnswered(w, r, http.StatusOK, contentType, body, true) {
+		writeBody(w, http.StatusOK, contentType, body)
+	}
+	return true
 }
 
 // check asks the RequestChecker. If it refuses r, the client has been told.
@@ -116,8 +132,12 @@ func (s *Session) openFrame(transport string) Frame {
 		upgrades = `["websocket"]`
 	}
 	sid, _ := json.Marshal(s.id) // a string always encodes
-	return textFrame(fmt.Appendf(make([]byte, 0, 160), `0{"sid":%s,"upgrades":%s,"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
-		sid, upgrades, opts.PingInterval.Milliseconds(), opts.PingTimeout.Milliseconds(), opts.MaxPayload))
+	buf := append(append(open(160), `0{"sid":`...), sid...)
+	buf = append(append(buf, `,"upgrades":`...), upgrades...)
+	buf = strconv.AppendInt(append(buf, `,"pingInterval":`...), opts.PingInterval.Milliseconds(), 10)
+	buf = strconv.AppendInt(append(buf, `,"pingTimeout":`...), opts.PingTimeout.Milliseconds(), 10)
+	buf = strconv.AppendInt(append(buf, `,"maxPayload":`...), int64(opts.MaxPayload), 10)
+	return closed(ws.OpText, append(buf, '}'))
 }
 
 func (s *Session) setCookie(w http.ResponseWriter) {

@@ -25,7 +25,6 @@ func TestHandshake(t *testing.T) {
 		{"version 3", "EIO=3", `99:0{"sid":"abc","upgrades":["websocket"]` + rest, Options{}},
 		{"version missing", "t=x", `99:0{"sid":"abc","upgrades":["websocket"]` + rest, Options{}},
 		{"empty sid", "EIO=4&sid=", `0{"sid":"abc","upgrades":["websocket"]` + rest, Options{}},
-		{"first of two versions", "EIO=4&EIO=3", `0{"sid":"abc","upgrades":["websocket"]` + rest, Options{}},
 		{"no upgrades", "EIO=4", `0{"sid":"abc","upgrades":[]` + rest, Options{NoUpgrade: true}},
 		{
 			"options", "EIO=4",
@@ -207,5 +206,32 @@ func TestHeadersOfChecker(t *testing.T) {
 	n, _ := io.ReadAtLeast(conn, p, 200)
 	if !strings.Contains(string(p[:n]), "X-Mine: yes\r\n") {
 		t.Errorf("answer to the upgrade is %q, want X-Mine in it", p[:n])
+	}
+}
+
+// TestAmbiguousQuery: what two readers of a query may read differently is
+// refused.
+func TestAmbiguousQuery(t *testing.T) {
+	a := newApp(t, nil)
+	url, s := a.open(t, packet.V4)
+	for _, tt := range []struct{ name, query, want string }{
+		{"two versions", "EIO=4&EIO=3&transport=polling", `{"code":5,"message":"Unsupported protocol version"}`},
+		{"the same version twice", "EIO=4&EIO=4&transport=polling", `{"code":5,"message":"Unsupported protocol version"}`},
+		{"two transports", "EIO=4&transport=polling&transport=websocket", `{"code":0,"message":"Transport unknown"}`},
+		{"two sids", strings.TrimPrefix(url, a.url) + "&sid=x", `{"code":1,"message":"Session ID unknown"}`},
+		{"an empty sid and another", "EIO=4&transport=polling&sid=&sid=" + s.ID(), `{"code":1,"message":"Session ID unknown"}`},
+		{"semicolon", "EIO=4&transport=polling&x=1;y=2", `{"code":3,"message":"Bad request"}`},
+		{"escape cut off", "EIO=4&transport=polling&x=%f", `{"code":3,"message":"Bad request"}`},
+		{"j is no number", "EIO=4&transport=polling&j=1)%3Balert(23", `{"code":3,"message":"Bad request"}`},
+		{"j is negative", "EIO=3&transport=polling&j=-1", `{"code":3,"message":"Bad request"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := httpGet(a.url + tt.query); got.status != 400 || got.body != tt.want {
+				t.Errorf("GET = %d %q, %v; want 400 %q", got.status, got.body, got.err, tt.want)
+			}
+		})
+	}
+	if a.lookup(s.ID()) != s {
+		t.Error("the session is gone, want it untouched")
 	}
 }

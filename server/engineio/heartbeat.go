@@ -10,7 +10,7 @@ import (
 // after the last pong, and ends the session if none follows within
 // PingTimeout. In version 3 the client pings, and the server ends the session
 // after PingInterval + PingTimeout without one. Other traffic changes nothing,
-// and neither does the transport.
+// and neither does the transport. Plain sessions have no answers (plain.go).
 
 // startHeartbeat is called once, before others know the session.
 func (s *Session) startHeartbeat() {
@@ -46,6 +46,11 @@ func (s *Session) tick() {
 	case s.state == stateClosed || s.server.wheel.Waits(s):
 	case s.state == stateClosing:
 		s.endLocked(s.reason, closeFrame)
+	case s.version == packet.Plain:
+		s.scheduleLocked(s.server.opts.PingInterval)
+		if s.ws != nil && len(s.queue) == 0 {
+			s.pushLocked(heartbeatComment)
+		}
 	case s.version == packet.V4 && !s.awaiting:
 		s.awaiting = true
 		s.scheduleLocked(s.server.opts.PingTimeout)

@@ -42,6 +42,10 @@ func (s *Server) openSocket(w http.ResponseWriter, r *http.Request, session *Ses
 func (s *Server) hijack(
 	w http.ResponseWriter, r *http.Request, h reactor.Handler, e *wsflate.Extension,
 ) (conn reactor.Conn, hello, early []byte) {
+	if !r.ProtoAtLeast(1, 1) { // RFC 6455, 4.1
+		s.refuse(w, r, errBadRequest)
+		return nil, nil, nil
+	}
 	if !s.enter() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return nil, nil, nil
@@ -68,8 +72,12 @@ func (s *Server) hijack(
 		s.running.Done()
 		return nil, nil, nil
 	}
-	return conn, bytes.Clone(answer.hello.Bytes()), early
+	hello = make([]byte, 0, answer.hello.Len()+openRoom)
+	return conn, append(hello, answer.hello.Bytes()...), early
 }
+
+// openRoom is for the first packet, which goes out with the answer.
+const openRoom = 192
 
 // An upgradeAnswer is a ResponseWriter that keeps what is written after Hijack, so that
 // it can go out with what follows it.

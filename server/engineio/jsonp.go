@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -27,11 +26,9 @@ func callbackOf(q url.Values) *callback {
 }
 
 // script is a payload as a script. The reference sends it as text/plain, which
-// a browser refuses to run where X-Content-Type-Options is nosniff, as many
-// proxies set it. As a script it runs everywhere, and nosniff keeps it from
-// being taken for anything else, since clients decide what is in it.
-func (c *callback) script(h http.Header, payload []byte) (body []byte, contentType string) {
-	h.Set("X-Content-Type-Options", "nosniff")
+// a browser refuses to run where X-Content-Type-Options is nosniff, as it is
+// here and as many proxies set it. As a script it runs everywhere.
+func (c *callback) script(payload []byte) (body []byte, contentType string) {
 	return packet.AppendJSONP(nil, c.list, c.j, payload), "text/javascript; charset=UTF-8"
 }
 

@@ -81,8 +81,11 @@ func (s *Server) serveLegacy(w http.ResponseWriter, r *http.Request, q url.Value
 	}
 	session := s.lookup(l.sid)
 	switch {
+	case session == nil && s.elsewhere(w, r, l.sid):
 	case session == nil || session.version != packet.V1:
 		s.refuseLegacy(w, r)
+	case !session.bound(r):
+		s.refuse(w, r, errForbidden)
 	case q.Has("disconnect"):
 		session.receive(packet.Packet{Type: packet.Close})
 		w.WriteHeader(http.StatusOK)
@@ -110,7 +113,7 @@ func (s *Server) refuseLegacy(w http.ResponseWriter, r *http.Request) {
 	}
 	body, contentType := []byte(legacyError), "text/plain; charset=UTF-8"
 	if c := legacyCallback(r); c != nil {
-		body, contentType = c.script(w.Header(), body)
+		body, contentType = c.script(body)
 	}
 	writeBody(w, http.StatusOK, contentType, body)
 }
@@ -125,9 +128,15 @@ func (s *Server) serveLegacyHandshake(w http.ResponseWriter, r *http.Request, q 
 	if !s.check(w, r) {
 		return
 	}
-	session := newSession(s, packet.V1, newHandshake(r))
-	session.polls(nil)
+	place, full := s.reserve(r)
+	if full != nil {
+		s.refuse(w, r, *full)
+		return
+	}
+	session := newSession(s, packet.V1, newHandshake(r), place)
+	session.polls(nil, r.Header)
 	if session.id == "" || s.lookup(session.id) != nil || !s.add(session, polling) {
+		s.release(place)
 		s.refuse(w, r, errBadRequest)
 		return
 	}
@@ -140,7 +149,7 @@ func (s *Server) serveLegacyHandshake(w http.ResponseWriter, r *http.Request, q 
 	session.setCookie(w)
 	body, contentType := s.legacyHello(session.id), "text/plain; charset=UTF-8"
 	if q.Has("jsonp") {
-		body, contentType = (&callback{"io.j", q.Get("jsonp")}).script(w.Header(), body)
+		body, contentType = (&callback{"io.j", q.Get("jsonp")}).script(body)
 	}
 	setPollingHeader(w, r)
 	writeBody(w, http.StatusOK, contentType, body)

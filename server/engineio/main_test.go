@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -33,11 +34,14 @@ type app struct {
 func newApp(t *testing.T, opts *Options) *app {
 	t.Helper()
 	a := &app{reasons: make(map[string]string)}
+	if opts == nil {
+		opts = &Options{}
+	}
 	if sockets := os.Getenv("STREAM_TEST_SOCKETS"); sockets != "" { // the tests run over both
-		if opts == nil {
-			opts = &Options{}
-		}
 		opts.Sockets = sockets
+	}
+	if opts.Address == nil { // so that all tests see that sessions are counted down
+		opts.Address = func(*http.Request) netip.Addr { return netip.IPv6Loopback() }
 	}
 	a.Server = NewServer(opts, a.accept(t))
 	web := httptest.NewServer(a.Server)
@@ -67,6 +71,12 @@ func (a *app) checkEmpty(t *testing.T) {
 	if n := a.Len(); n != 0 {
 		t.Errorf("Len() = %d in the end, want 0", n)
 	}
+	// The handler of a handshake that met the end counts it down after that.
+	eventually(t, "no session is counted", func() bool {
+		a.Server.mu.Lock()
+		defer a.Server.mu.Unlock()
+		return a.taken == 0 && len(a.places) == 0
+	})
 	for kind, n := range a.Stats().Sessions {
 		if n != 0 {
 			t.Errorf("Stats() count %d sessions of %v in the end, want 0", n, kind)

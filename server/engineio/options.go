@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/sb-stream/stream-server/server/engineio/session"
@@ -51,6 +52,19 @@ type Options struct {
 	// waits for many clients, who share one copy of it, counts for each.
 	TotalQueueBytes int
 
+	// MaxSessions is how many there may be at once; 0 means no limit. Who asks for
+	// one more gets 503.
+	MaxSessions int
+
+	// MaxPerAddress is how many sessions one address may have at once; 0 means no
+	// limit. Who asks for one more gets 429.
+	MaxPerAddress int
+
+	// Address says where a request comes from, for MaxPerAddress and
+	// Session.Address; sessions from nowhere, the zero Addr, are not counted. nil:
+	// all are from nowhere.
+	Address func(*http.Request) netip.Addr
+
 	// CompressThreshold is from how many bytes on the answer to a poll is
 	// compressed, if the client takes that; 1 KiB. Negative means never.
 	CompressThreshold int
@@ -79,6 +93,11 @@ type Options struct {
 	// headers go out with the handshake. nil lets everybody in.
 	RequestChecker CheckerFunc
 
+	// Binding, if set, is what each request of a session that polls has to have in
+	// common with its handshake, such as a hash of a cookie. Who has not is
+	// refused, and the session goes on.
+	Binding func(http.Header) string
+
 	// ConnInitor, if set, is called once for each new session, before the
 	// application is told of it.
 	ConnInitor ConnInitorFunc
@@ -92,9 +111,18 @@ type Options struct {
 	// they are given. The server never reads it; a load balancer may.
 	Cookie *http.Cookie
 
+	// Elsewhere, if set, is asked for a session that is not here, when the request
+	// has passed all that comes before its session. True means that it has
+	// answered; false, that there is no such session.
+	Elsewhere func(w http.ResponseWriter, r *http.Request, sid string) bool
+
 	// Refused, if set, is told about every request that was refused, with the
 	// code and text of PROTOCOL.md 2.4.
 	Refused func(r *http.Request, code int, message string)
+
+	// Limited, if set, is told of every limit that a client has gone over, by its
+	// name. It is called with locks held: it must not wait, nor call this package.
+	Limited func(limit string)
 }
 
 // A CheckerFunc is a RequestChecker.
@@ -135,9 +163,11 @@ func (o *Options) Validate() error {
 		{"QueueBytes", o.QueueBytes},
 		{"QueueMessages", o.QueueMessages},
 		{"TotalQueueBytes", o.TotalQueueBytes},
+		{"MaxSessions", o.MaxSessions},
+		{"MaxPerAddress", o.MaxPerAddress},
 	} {
 		if f.value < 0 {
-			faults = append(faults, fmt.Errorf("engineio: %s is %d: want more than 0", f.name, f.value))
+			faults = append(faults, fmt.Errorf("engineio: %s is %d: want none below 0", f.name, f.value))
 		}
 	}
 	for _, t := range o.Transports {

@@ -26,7 +26,7 @@ func (o *Options) transportNamed(name string) (found transport.Transport) {
 // be (PROTOCOL.md 2.10), and answers the question before a request.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, t transport.Transport, upgrade bool) bool {
 	origin := r.Header.Get("Origin")
-	if !isHeaderText(origin) {
+	if !isHeaderText(origin) || len(r.Header["Origin"]) > 1 {
 		s.refuse(w, r, errBadRequest)
 		return false
 	}

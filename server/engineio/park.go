@@ -12,9 +12,9 @@ import (
 
 // A GET that waits costs net/http two goroutines and 8 KB of buffers, and a
 // connection between two requests one goroutine and as much. With epoll the
-// connections of polls and POSTs are taken from HTTP and wait in the reactor,
-// until the next request, which their http.Server reads as the first of a new
-// connection. TLS, HTTP/2 and whatever else cannot be taken so is held.
+// connections of handshakes, polls and POSTs are taken from HTTP and wait in the
+// reactor, until the next request, which their http.Server reads as the first of a
+// new connection. TLS, HTTP/2 and whatever else cannot be taken so is held.
 
 // park takes the connection of a poll from HTTP. It is false if that cannot be:
 // then nothing has changed.
@@ -75,14 +75,16 @@ func (s *Session) wait(p *poll, h *held, k *parked, pollers *reactor.Reactor) bo
 }
 
 // parkAnswered answers a request, of whose body nothing is unread, and takes
-// its connection from HTTP. It is false if that cannot be: then nothing has
-// changed.
-func (s *Server) parkAnswered(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) bool {
+// its connection from HTTP. After the first answer of a session the next request
+// has to come soon. It is false if that cannot be: then nothing has changed.
+func (s *Server) parkAnswered(
+	w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte, first bool,
+) bool {
 	web, pollers := s.placeFor(w, r)
 	if web == nil || !s.enter() {
 		return false
 	}
-	k := &parked{server: s, web: web, stage: answering}
+	k := &parked{server: s, web: web, stage: answering, first: first}
 	c, err := k.take(w)
 	if err != nil {
 		s.running.Done()

@@ -29,6 +29,7 @@ type parked struct {
 	server *Server
 	web    *http.Server // whose connection it is
 	conn   *net.TCPConn
+	first  bool // the answer is that to a handshake
 
 	spot deadline.Spot[*parked] // of Server.parking: the end of what it waits for
 
@@ -38,6 +39,7 @@ type parked struct {
 	readable bool          // guarded by mu; something came, perhaps the end
 	ended    bool          // guarded by mu; the client sends no more
 	failed   bool          // guarded by mu; it is good for nothing any more
+	ending   bool          // guarded by mu; the answer says that nothing follows
 	asked    *asked        // guarded by mu; nil after the answer
 	early    []byte        // guarded by mu; of the next request, read by HTTP
 	rest     []byte        // guarded by mu; of the answer, which the kernel has yet to take
@@ -99,7 +101,7 @@ func (k *parked) answer(frames []Frame, limit time.Duration) bool {
 	}
 	buf := getBody()
 	defer putBody(buf)
-	k.asked.make(buf, frames)
+	k.ending = k.asked.make(buf, frames)
 	sent := k.sendLocked(buf.Bytes())
 	if !sent {
 		k.waitLocked(limit)
@@ -117,8 +119,9 @@ func (k *parked) answerLarge(frames []Frame) {
 	if a == nil {
 		return // it is gone
 	}
-	a.make(buf, frames)
+	ending := a.make(buf, frames)
 	k.mu.Lock()
+	k.ending = ending
 	sent := k.stage == answering && k.sendLocked(buf.Bytes())
 	k.mu.Unlock()
 	if sent {
@@ -150,19 +153,25 @@ func (k *parked) sendLocked(p []byte) bool {
 	}
 	k.stage = idle
 	k.asked, k.rest = nil, nil
-	k.waitLocked(idleTimeout(k.web))
-	if k.readable || len(k.early) > 0 || k.server.draining.Load() {
+	k.waitLocked(k.idleTimeout())
+	if k.readable || len(k.early) > 0 || k.overLocked() {
 		k.watch.Call()
 	}
 	return true
 }
 
-// idleTimeout is how long a connection may wait for its next request.
-func idleTimeout(web *http.Server) time.Duration {
-	if web.IdleTimeout != 0 {
-		return web.IdleTimeout
+// idleTimeout is how long the connection may wait for its next request; 0 is for
+// no bound. A client polls at once: after a handshake the wait is no longer than
+// a ping interval (RELIABILITY.md R1).
+func (k *parked) idleTimeout() time.Duration {
+	limit := k.web.IdleTimeout
+	if limit == 0 {
+		limit = k.web.ReadTimeout
 	}
-	return web.ReadTimeout
+	if interval := k.server.opts.PingInterval; k.first && (limit <= 0 || limit > interval) {
+		return interval
+	}
+	return limit
 }
 
 func (k *parked) within(limit time.Duration) {
@@ -197,7 +206,7 @@ func (k *parked) Event(e reactor.Event) {
 	switch {
 	case k.stage == left:
 		k.mu.Unlock()
-	case k.failed, k.endedLocked(), over && k.server.draining.Load():
+	case k.failed, k.endedLocked(), over && k.overLocked():
 		k.mu.Unlock()
 		k.close()
 	case over && (k.readable || len(k.early) > 0):
@@ -210,6 +219,9 @@ func (k *parked) Event(e reactor.Event) {
 		a.session.polled(a.poll, false)
 	}
 }
+
+// overLocked reports whether the connection is not kept after its answer.
+func (k *parked) overLocked() bool { return k.ending || k.server.draining.Load() }
 
 // endedLocked reports whether the client has gone. One that ends its side while
 // it is answered gets the rest; one that has sent another request is answered.

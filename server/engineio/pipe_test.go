@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -112,3 +113,21 @@ func (x *timed) at(want time.Duration) {
 
 // until passes time.
 func (x *timed) until(d time.Duration) { <-time.After(d - time.Since(x.start)) }
+
+// raw sends a request and is what comes back until the server closes.
+func (x *timed) raw(request string) string {
+	x.t.Helper()
+	conn, err := x.l.dial()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, request); err != nil {
+		x.t.Fatal(err)
+	}
+	p, err := io.ReadAll(conn)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return string(p)
+}

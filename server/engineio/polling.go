@@ -107,11 +107,11 @@ func (s *Session) answerLocked() {
 		return
 	}
 	switch {
-	case s.state == stateClosing && s.version == packet.V1:
-		s.respondLocked(s.takeQueueLocked())
-		s.endedLocked()
 	case len(s.queue) > 0:
 		s.respondLocked(s.takeQueueLocked())
+	case s.state == stateClosing && s.version == packet.V1:
+		s.respondLocked(nil) // a poll that fails: the client comes back
+		s.endedLocked()
 	case s.state == stateClosing && p.late:
 		s.respondLocked([]Frame{noopFrame, closeFrame})
 		s.endedLocked()

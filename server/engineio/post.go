@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 type post struct {
 	controller *http.ResponseController
 	cut        bool // guarded by Session.mu; its connection is to end
+	late       bool // its body has not come in time
 }
 
 // bodies are buffers for what POSTs bring and what polls take compressed.
@@ -53,6 +55,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		_ = s.post.controller.SetReadDeadline(time.Unix(1, 0))
 		s.endLocked(ReasonTransportError, closeFrame)
 		s.mu.Unlock()
+		_ = p.controller.SetReadDeadline(time.Unix(1, 0)) // net/http waits for the body otherwise
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -68,6 +71,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	if cut {
 		panic(http.ErrAbortHandler) // the way to cut a connection
 	}
+	if p.late {
+		s.server.opts.limited(LimitBody)
+	}
 	// A body may take longer to come than the server gives an answer.
 	_ = p.controller.SetWriteDeadline(time.Now().Add(s.server.opts.BodyTimeout))
 	switch status {
@@ -77,7 +83,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		if s.version == packet.V1 {
 			body, contentType = []byte("1"), "text/plain; charset=UTF-8"
 		}
-		if s.server.parkAnswered(w, r, status, contentType, body) {
+		if s.server.parkAnswered(w, r, status, contentType, body, false) {
 			return
 		}
 		writeBody(w, status, contentType, body)
@@ -103,8 +109,10 @@ func (s *Session) takePost(r *http.Request, p *post) int {
 	body := getBody()
 	defer putBody(body)
 	if err := s.readBody(body, r, p); errors.Is(err, errTooLarge) {
+		s.server.opts.limited(LimitMessage)
 		return http.StatusRequestEntityTooLarge // and the session is kept
 	} else if err != nil {
+		p.late = errors.Is(err, os.ErrDeadlineExceeded)
 		s.end(ReasonTransportError)
 		return http.StatusRequestTimeout
 	}
@@ -116,9 +124,10 @@ func (s *Session) takePost(r *http.Request, p *post) int {
 	if err != nil {
 		s.end(ReasonParseError)
 		if errors.Is(err, packet.ErrTooMany) {
+			s.server.opts.limited(LimitPackets)
 			return http.StatusBadRequest
 		}
-		return http.StatusOK // as the reference answers
+		return s.badPayload()
 	}
 	return s.process(packets)
 }
@@ -166,17 +175,33 @@ func (s *Session) process(packets []packet.Packet) int {
 	// Heartbeats come first, as the reference has it (PROTOCOL.md 3.2): its
 	// Socket.IO handles events after the whole POST.
 	heartbeat := func(p packet.Packet) bool { return p.Type == packet.Ping && s.version == packet.V3 }
-	for _, p := range packets {
-		if heartbeat(p) && !s.receive(p) {
-			return http.StatusOK
+	alive := true
+	for _, first := range []bool{true, false} {
+		for _, p := range packets {
+			alive = alive && (heartbeat(p) != first || s.receive(p))
 		}
 	}
-	for _, p := range packets {
-		if !heartbeat(p) && !s.receive(p) {
-			break
-		}
+	if s.broken() {
+		return s.badPayload()
 	}
 	return http.StatusOK
+}
+
+// badPayload is the status for what breaks the rules and ends the session. The
+// reference says ok all the same (PROTOCOL.md 2.5); 0.9 clients, which would go
+// wrong otherwise, are told so too.
+func (s *Session) badPayload() int {
+	if s.version == packet.V1 {
+		return http.StatusOK
+	}
+	return http.StatusBadRequest
+}
+
+// broken reports whether the session ends because of what the client sent.
+func (s *Session) broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reason == ReasonParseError || s.reason == ReasonTransportError
 }
 
 func (s *Session) uncork() {

@@ -52,17 +52,17 @@ func TestExchanges(t *testing.T) {
 			gone transport close`},
 		{"garbage", packet.V4, polling, `
 			park
-			post abc
+			post! 400 abc
 			parked 1
 			gone parse error`},
 		{"empty body", packet.V4, polling, `
 			park
-			post
+			post! 400
 			parked 1
 			gone parse error`},
 		{"ping from the client", packet.V4, polling, `
 			park
-			post 2
+			post! 400 2
 			parked 1
 			gone transport error`},
 		{"octet-stream", packet.V4, polling, `
@@ -120,7 +120,7 @@ func TestExchanges(t *testing.T) {
 
 		{"wrong length of version 3", packet.V3, polling, `
 			park
-			post 4:4ab
+			post! 400 4:4ab
 			parked 1:1
 			gone parse error`},
 		{"polling of version 3, in UTF-16 units", packet.V3, polling, `
@@ -150,7 +150,7 @@ func TestExchanges(t *testing.T) {
 			gone transport close`},
 		{"pong from a client of version 3", packet.V3, polling, `
 			park
-			post 1:3
+			post! 400 1:3
 			parked 1:1
 			gone transport error`},
 		{"probe outside an upgrade in version 3", packet.V3, polling, `

@@ -33,26 +33,34 @@ func (s *Session) scriptOf(r *http.Request) *callback {
 // render is the answer to a poll, whose header it completes. What is compressed
 // goes to buf. No frames are the end of a session of version 1.
 func (s *Session) render(h http.Header, c client, frames []Frame, buf *bytes.Buffer) (status int, body []byte) {
+	if s.server.leaving.Load() && last(frames) {
+		h.Set("Connection", "close")
+	}
 	if len(frames) == 0 {
 		h.Set("Content-Length", "0")
 		return http.StatusServiceUnavailable, nil
 	}
-	body, contentType := s.encode(h, c.script, frames)
+	body, contentType := s.encode(c.script, frames)
 	setCacheHeader(h, c.oldIE)
 	body = s.server.compressed(h, c.coding, body, buf)
 	setBodyHeader(h, contentType, body)
 	return http.StatusOK, body
 }
 
+// last reports whether an answer is the last of its session.
+func last(frames []Frame) bool {
+	return len(frames) == 0 || &frames[len(frames)-1].buf[0] == &closeFrame.buf[0]
+}
+
 // payload is the packets in frames as the body of an answer, whose header it
 // sets.
 func (s *Session) payload(w http.ResponseWriter, r *http.Request, frames []Frame) (body []byte, contentType string) {
-	body, contentType = s.encode(w.Header(), s.scriptOf(r), frames)
+	body, contentType = s.encode(s.scriptOf(r), frames)
 	setPollingHeader(w, r)
 	return body, contentType
 }
 
-func (s *Session) encode(h http.Header, script *callback, frames []Frame) (body []byte, contentType string) {
+func (s *Session) encode(script *callback, frames []Frame) (body []byte, contentType string) {
 	list := make([]packet.Encoded, len(frames))
 	for i, f := range frames {
 		list[i] = f.encoded()
@@ -63,7 +71,7 @@ func (s *Session) encode(h http.Header, script *callback, frames []Frame) (body 
 		contentType = "application/octet-stream"
 	}
 	if script != nil {
-		body, contentType = script.script(h, body)
+		body, contentType = script.script(body)
 	}
 	return body, contentType
 }
@@ -88,10 +96,15 @@ func writeBody(w http.ResponseWriter, status int, contentType string, body []byt
 func setBodyHeader(h http.Header, contentType string, body []byte) {
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["X-Content-Type-Options"] = noSniff
 }
 
-// make is the answer as HTTP has it.
-func (a *asked) make(buf *bytes.Buffer, frames []Frame) {
+// noSniff keeps an answer from being taken for what clients have put into it.
+// One slice for all answers costs none of them an allocation.
+var noSniff = []string{"nosniff"}
+
+// make is the answer as HTTP has it. It is true if the connection ends with it.
+func (a *asked) make(buf *bytes.Buffer, frames []Frame) (ends bool) {
 	h := a.header
 	if h == nil {
 		h = make(http.Header, 4)
@@ -101,6 +114,7 @@ func (a *asked) make(buf *bytes.Buffer, frames []Frame) {
 	status, body := a.session.render(h, a.client, frames, scratch)
 	a.session.server.writeHead(buf, status, h)
 	buf.Write(body)
+	return h.Get("Connection") == "close"
 }
 
 // writeHead writes what of an answer net/http would write before the body.

@@ -8,6 +8,18 @@ const flushFrames = 64
 // vectors are the lists of buffers for one write.
 var vectors = sync.Pool{New: func() any { return new([flushFrames][]byte) }}
 
+// An Outcome is what became of a bundle.
+type Outcome uint8
+
+// Outcomes.
+const (
+	Sent    Outcome = iota // the socket has taken it, or a poll that waited
+	Waits                  // it is queued, for a poll or behind others
+	Behind                 // it is queued as the first, because the WebSocket takes no more
+	Dropped                // the session was closed as slow
+	Ended                  // it had ended before, or is about to
+)
+
 // Send sends one message after those sent before. A client that leaves more
 // waiting than the options allow is closed as slow; nothing is ever left out.
 // One message is let into an empty queue whatever its size. On a session that
@@ -34,7 +46,7 @@ func (s *Session) Send(f Frame) {
 // SendAll sends the messages of a bundle as one unit: no other message comes
 // between them. They are measured together. It is the fifth hop of a message,
 // and allocates nothing for a client that keeps up.
-func (s *Session) SendAll(b *Bundle) {
+func (s *Session) SendAll(b *Bundle) Outcome {
 	if s.b64 {
 		b = b.base64()
 	}
@@ -45,30 +57,30 @@ func (s *Session) SendAll(b *Bundle) {
 	}
 	switch {
 	case s.state != stateOpen:
+		return Ended
 	case s.ws != nil && len(s.queue) == 0 && !s.held && s.ws.conn.Write(b.wire):
 		s.server.stats.sent(s, len(b.frames), len(b.wire))
+		return Sent
 	default:
-		s.queueAllLocked(b)
+		return s.queueAllLocked(b.latest, 1, b.frames)
 	}
 }
 
-// queueAllLocked is SendAll to a client that does not take the bundle at once.
-func (s *Session) queueAllLocked(b *Bundle) {
-	if s.held && s.queued+len(b.wire) > mostHeld {
+// queueAllLocked is SendAll to a client that does not take the frames at once;
+// the newest message is so many of them.
+func (s *Session) queueAllLocked(latest string, newest int, frames []Frame) Outcome {
+	if s.held && s.queued+sizeOf(frames) > mostHeld {
 		s.uncorkLocked()
 	}
-	frames := b.frames
-	if b.latest != "" {
-		s.dropLocked(b.latest)
-		frames = frames[len(frames)-1:]
+	if latest != "" {
+		s.dropLocked(latest)
+		frames = frames[len(frames)-newest:]
 	}
-	size := 0
-	for _, f := range frames {
-		size += len(f.buf)
-	}
+	size := sizeOf(frames)
 	if !s.roomLocked(size, len(frames)) {
-		return
+		return Dropped
 	}
+	before := len(s.queue)
 	s.server.stats.sent(s, len(frames), size)
 	for _, f := range frames {
 		s.queueLocked(f)
@@ -76,6 +88,21 @@ func (s *Session) queueAllLocked(b *Bundle) {
 	if !s.held {
 		s.flushLocked()
 	}
+	switch {
+	case len(s.queue) == 0, s.held: // what is held goes when the turn is over
+		return Sent
+	case s.ws != nil && before == 0:
+		return Behind
+	default:
+		return Waits
+	}
+}
+
+func sizeOf(frames []Frame) (size int) {
+	for _, f := range frames {
+		size += len(f.buf)
+	}
+	return size
 }
 
 // dropLocked takes the messages of this name off the queue: a newer one
@@ -101,8 +128,11 @@ func (s *Session) roomLocked(size, messages int) bool {
 	switch {
 	case len(s.queue) == 0:
 		return true
-	case s.queued+size <= opts.QueueBytes && len(s.queue)+messages <= opts.QueueMessages &&
-		s.server.stats.queued.Load()+int64(size) <= int64(opts.TotalQueueBytes):
+	case s.queued+size > opts.QueueBytes, len(s.queue)+messages > opts.QueueMessages:
+		opts.limited(LimitQueue)
+	case s.server.stats.queued.Load()+int64(size) > int64(opts.TotalQueueBytes):
+		opts.limited(LimitTotalQueue)
+	default:
 		return true
 	}
 	s.server.stats.slow.Add(1)
@@ -162,6 +192,9 @@ func (s *Session) flushLocked() {
 	}
 	for len(s.queue) > 0 {
 		n := min(len(s.queue), flushFrames)
+		for n > 1 && s.queue[n-1].joined { // nothing of a message is dropped once some of it is sent
+			n--
+		}
 		list := vectors.Get().(*[flushFrames][]byte)
 		size := 0
 		for i, f := range s.queue[:n] {

@@ -44,13 +44,14 @@ type Session struct {
 	turn     bool           // guarded by mu; somebody calls the receiver
 	held     bool           // guarded by mu; what is sent on the WebSocket waits for releaseTurn
 	mu       sync.Mutex
-	ws       *socket // guarded by mu; the transport, if it is a WebSocket
+	ws       *socket // guarded by mu; the transport, if it is a WebSocket or a stream
 	queue    []Frame // guarded by mu; what no transport has taken yet
 	queued   int     // guarded by mu; bytes in queue
 
 	first socket // the first WebSocket of the session, seldom followed by another
 
 	id     string        // constant
+	place  *place        // constant; nil if it is not known
 	begun  *beginning    // guarded by mu; nil once nobody needs it
 	reason string        // guarded by mu; why it ends, once it does
 	turns  chan struct{} // guarded by mu; closed when the turn is free; nil if nobody waits
@@ -72,6 +73,7 @@ type beginning struct {
 // the WebSocket that is not the transport yet.
 type longPolling struct {
 	jsonp     *callback   // constant; of what polls are answered with, if by scripts
+	binding   string      // constant; see Options.Binding
 	poll      *poll       // a GET without an answer
 	answering *poll       // a GET whose answer is being written
 	post      *post       // a POST under way
@@ -86,20 +88,18 @@ type longPolling struct {
 // Nothing writes to it.
 var neverPolled = &longPolling{}
 
-func newSession(s *Server, v packet.Version, h *Handshake) *Session {
+func newSession(s *Server, v packet.Version, h *Handshake, p *place) *Session {
 	return &Session{
 		server:      s,
 		id:          s.opts.SessionIDGenerator.NewID(),
 		counter:     uint8(s.made.Add(1) % outCounters),
 		version:     v,
 		turn:        true, // until begin: the receiver is not there yet
+		place:       p,
 		begun:       &beginning{handshake: h},
 		longPolling: neverPolled,
 	}
 }
-
-// polls makes a new session one that may poll.
-func (s *Session) polls(jsonp *callback) { s.longPolling = &longPolling{jsonp: jsonp} }
 
 // Spot is the session's place on the wheel.
 func (s *Session) Spot() *deadline.Spot[*Session] { return &s.spot }
@@ -126,6 +126,9 @@ func (s *Session) ID() string { return s.id }
 
 // Version is the client's version of Engine.IO.
 func (s *Session) Version() packet.Version { return s.version }
+
+// MaxPayload is how many bytes a message of the client may have.
+func (s *Session) MaxPayload() int { return s.server.opts.MaxPayload }
 
 // TakesBinary reports whether binary messages reach the client as such, and not
 // in base64.
@@ -186,7 +189,7 @@ func (s *Session) RemoteAddr() net.Addr { return s.Handshake().RemoteAddr }
 // LocalAddr is where the handshake arrived.
 func (s *Session) LocalAddr() net.Addr { return s.Handshake().LocalAddr }
 
-// Transport is the one in use: "polling" or "websocket".
+// Transport is the one in use: "polling", "websocket", or "sse" of a stream.
 func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,10 +197,14 @@ func (s *Session) Transport() string {
 }
 
 func (s *Session) transportLocked() string {
-	if s.ws != nil {
+	switch {
+	case s.ws == nil:
+		return polling
+	case s.version == packet.Plain:
+		return serverSent
+	default:
 		return webSocket
 	}
-	return polling
 }
 
 // takeTurn waits until nobody calls the receiver, so that its calls never

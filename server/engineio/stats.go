@@ -21,7 +21,7 @@ type Stats struct {
 // A SessionKind is how sessions are counted.
 type SessionKind struct {
 	Version   packet.Version
-	Transport string // "polling" or "websocket"
+	Transport string // as of Session.Transport
 }
 
 // Stats is the counts as they are.
@@ -40,8 +40,12 @@ func (s *Server) Stats() Stats {
 		stats.MessagesOut += c.out[i].messages.Load()
 		stats.BytesOut += c.out[i].bytes.Load()
 	}
-	for _, v := range []packet.Version{packet.V1, packet.V3, packet.V4} {
-		for _, t := range []string{polling, webSocket} {
+	for _, v := range []packet.Version{packet.Plain, packet.V1, packet.V3, packet.V4} {
+		other := webSocket
+		if v == packet.Plain {
+			other = serverSent
+		}
+		for _, t := range []string{polling, other} {
 			stats.Sessions[SessionKind{v, t}] = int(c.kind(v, t).Load())
 		}
 	}
@@ -50,7 +54,7 @@ func (s *Server) Stats() Stats {
 
 // counters are what Stats reads.
 type counters struct {
-	sessions            [6]atomic.Int64
+	sessions            [8]atomic.Int64
 	upgrades, slow      atomic.Uint64
 	replaced            atomic.Uint64
 	queued              atomic.Int64
@@ -75,8 +79,10 @@ func (c *counters) kind(v packet.Version, transport string) *atomic.Int64 {
 		i = 2
 	case packet.V4:
 		i = 4
+	case packet.Plain:
+		i = 6
 	}
-	if transport == webSocket {
+	if transport != polling {
 		i++
 	}
 	return &c.sessions[i]

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -79,7 +80,7 @@ func TestParkedGoesOn(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	const one, two = "new active hijacked", "new active idle active hijacked" // requests
-	want := []string{two, two, one, one, two, one, one, two, one, one}
+	want := []string{one, one, two, one, one, two, one, one, two, one, one}
 	if got := fmt.Sprint(states); got != fmt.Sprint(want) {
 		t.Errorf("states are %v, want %v", got, want)
 	}
@@ -199,13 +200,37 @@ func TestParkedTimes(t *testing.T) {
 	c.wantReset()
 }
 
+// TestParkedHandshake: a client that does not poll keeps its connection for a
+// ping interval.
+func TestParkedHandshake(t *testing.T) {
+	for _, idle := range []time.Duration{0, time.Hour, -1} { // the server's own bound
+		a := newSite(t, SocketsEpoll, Options{PingInterval: 200 * time.Millisecond, PingTimeout: time.Hour},
+			func(web *httptest.Server) { web.Config.IdleTimeout = idle })
+		c := a.keep(t)
+		s := c.begin(a, path4)
+		c.wantEnd()
+		if a.lookup(s.ID()) != s {
+			t.Error("the session is gone with it")
+		}
+		c = a.keep(t)
+		s = c.begin(a, path4)
+		c.poll(s) // the first ping is its answer
+		c.want("2")
+		_ = c.conn.SetReadDeadline(time.Now().Add(400 * time.Millisecond))
+		if _, err := c.r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("after a poll the connection ends with %v, want it kept", err)
+		}
+	}
+}
+
 // TestParkedCut: a session may be cut while its connection is being taken from
 // HTTP.
 func TestParkedCut(t *testing.T) {
 	var a *app
+	var taken atomic.Int32 // connections; the first for the answer to the handshake
 	a = newSite(t, SocketsEpoll, Options{QueueBytes: 1 << 20}, func(web *httptest.Server) {
 		web.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-			if state == http.StateHijacked {
+			if state == http.StateHijacked && taken.Add(1) == 2 {
 				s := a.last()
 				for s.server.Stats().SlowClosed == 0 {
 					s.text(strings.Repeat("x", 100_000))
@@ -249,6 +274,9 @@ func TestParkedShutdown(t *testing.T) {
 	c.want(c.who())
 	if err := web.Config.Shutdown(context.Background()); err != nil {
 		t.Error(err)
+	}
+	if _, err := a.openReactor(); err == nil { // as a poll that comes too late does
+		t.Error("pollers were started that nobody ends")
 	}
 }
 

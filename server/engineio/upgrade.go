@@ -42,15 +42,24 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	k.write(hello)
 	if wanted && s.state == stateOpen {
 		s.probe = k
-		s.timeout = time.AfterFunc(s.server.opts.UpgradeTimeout, func() { s.abandon(k) })
+		s.timeout = time.AfterFunc(s.server.opts.UpgradeTimeout, func() { s.expire(k) })
 	} else {
 		k.conn.Close(statusless)
 	}
 	k.conn.Start(early)
 }
 
-// abandon closes a socket that has not become the transport in time, or never
-// will. The session goes on by polling.
+// expire ends an upgrade that has taken too long.
+func (s *Session) expire(k *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe == k {
+		s.server.opts.limited(LimitUpgrade)
+		s.dropProbeLocked()
+	}
+}
+
+// abandon closes a socket that will never become the transport. The session goes on by polling.
 func (s *Session) abandon(k *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,10 +1,12 @@
 package engineio
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
@@ -15,6 +17,10 @@ import (
 // statusless is the close frame without a status: the client sees 1005
 // (PROTOCOL.md 2.6).
 var statusless = ws.CompiledClose
+
+// goingAway is the close frame of a server that ends. 1012, service restart,
+// would say it better, and is an invalid code to clients of 1.0 and before.
+var goingAway = closeWith(ws.StatusGoingAway)
 
 // A socket is one WebSocket of a session: its transport, or a probe that may
 // become it. It is what the reactor calls.
@@ -60,45 +66,54 @@ func (s *Session) newSocket() *socket {
 }
 
 // openWebSocket begins a session on a WebSocket. The open packet is the first
-// frame, and what the application sends is next.
-func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) {
+// frame, and what the application sends is next. It is false if the session has
+// not begun.
+func (s *Session) openWebSocket(w http.ResponseWriter, r *http.Request) bool {
 	s.setCookie(w)
 	k, hello, early := s.server.openSocket(w, r, s)
-	if k != nil {
-		s.beginOn(k, hello, early, r)
-	}
+	return k != nil && s.beginOn(k, hello, early, r)
 }
 
 // Attach begins a session of version 4 on a WebSocket that open makes, and
 // whose handshake r has been answered: one in memory, for tests and benchmarks,
-// or one that somebody else has accepted. It is false once Shutdown was called.
+// or one that somebody else has accepted. It is false once Shutdown was called,
+// and when there are as many sessions as there may be.
 func (s *Server) Attach(r *http.Request, open func(reactor.Handler) reactor.Conn) bool {
-	if !s.enter() {
+	place, full := s.reserve(r)
+	if full != nil {
 		return false
 	}
-	session := newSession(s, packet.V4, newHandshake(r))
+	if !s.enter() {
+		s.release(place)
+		return false
+	}
+	session := newSession(s, packet.V4, newHandshake(r), place)
 	k := session.newSocket()
 	k.conn = open(k)
-	session.beginOn(k, nil, nil, r)
+	if !session.beginOn(k, nil, nil, r) {
+		s.release(place)
+	}
 	return true
 }
 
 // beginOn begins the session on k, with the answer to its handshake and the
-// open packet in one.
-func (s *Session) beginOn(k *socket, hello, early []byte, r *http.Request) {
+// open packet in one. It is false when the server shuts down.
+func (s *Session) beginOn(k *socket, hello, early []byte, r *http.Request) bool {
 	s.mu.Lock()
 	k.conn.Write(append(hello, s.openFrame(webSocket).buf...))
 	s.ws, k.live = k, true
 	s.mu.Unlock()
-	if s.server.add(s, webSocket) {
+	added := s.server.add(s, webSocket)
+	if added {
 		s.begin(r)
-	} else { // the server shuts down
+	} else {
 		s.mu.Lock()
 		s.ws, k.live = nil, false
 		s.mu.Unlock()
 		k.conn.Close(statusless)
 	}
 	k.conn.Start(early)
+	return added
 }
 
 // Writable sends what had to wait.
@@ -157,16 +172,21 @@ func (k *socket) Read(p []byte) {
 			s.releaseTurn()
 		}
 	}()
+	var pings pongs
 	for {
 		m, rest, fault := k.frames.next(p, s.server.opts.MaxPayload)
+		if m.op != ws.OpPing {
+			k.answer(&pings)
+		}
 		switch {
 		case fault != 0:
+			s.server.opts.faulted(fault)
 			k.end(ReasonParseError, closeWith(fault))
 			return
 		case m.op == 0:
 			return
 		case m.op == ws.OpPing:
-			k.answerPing(m.data)
+			pings.add(m.data)
 		case m.op == ws.OpPong:
 		case m.op == ws.OpClose:
 			k.end(ReasonTransportClose, closeAnswer(m.data))
@@ -198,22 +218,38 @@ func (k *socket) receive(m message) bool {
 	return k.session.receive(p)
 }
 
-// answerPing answers a ping of WebSocket. If the answer has to wait, only the
-// last one is kept: RFC 6455, 5.5.3, asks for no more.
-func (k *socket) answerPing(data []byte) {
-	pong := ws.MustCompileFrame(ws.NewPongFrame(data))
+// pongs are the answers to pings that came in a row.
+type pongs struct {
+	wire []byte
+	last int // where the last of them begins
+}
+
+func (a *pongs) add(data []byte) { // at most 125 bytes
+	a.last = len(a.wire)
+	a.wire = append(append(a.wire, 0x80|byte(ws.OpPong), byte(len(data))), data...)
+}
+
+// answer answers pings of WebSocket, all in one write. If that has to wait, only
+// the last one is kept: RFC 6455, 5.5.3, asks for no more. So a peer that sends
+// pings and reads nothing costs one of them.
+func (k *socket) answer(a *pongs) {
+	if len(a.wire) == 0 {
+		return
+	}
+	wire := a.wire
+	a.wire = nil // the reactor has it
 	k.session.mu.Lock()
 	defer k.session.mu.Unlock()
 	if k.session.ws == k {
 		k.session.flushLocked()
 	}
-	if k.late == nil && k.conn.Write(pong) {
+	if k.late == nil && k.conn.Write(wire) {
 		return
 	}
 	if k.late == nil {
 		k.late = &late{}
 	}
-	k.late.pong = pong
+	k.late.pong = bytes.Clone(wire[a.last:])
 }
 
 // closeWith is a close frame with a status.
@@ -221,15 +257,29 @@ func closeWith(code ws.StatusCode) []byte {
 	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, "")))
 }
 
-// closeAnswer is the answer to a close frame: its own status, or that it is no
-// good.
+// closeAnswer is the answer to a close frame: its own status, or what is wrong
+// with it.
 func closeAnswer(data []byte) []byte {
 	if len(data) == 0 {
 		return statusless
 	}
-	code, reason := ws.ParseCloseFrameData(data)
-	if len(data) < 2 || code > 4999 || ws.CheckCloseFrameData(code, reason) != nil {
+	code, _ := ws.ParseCloseFrameData(data)
+	switch {
+	case len(data) < 2 || !mayClose(code):
 		return closeWith(ws.StatusProtocolError)
+	case !utf8.Valid(data[2:]): // the reason
+		return closeWith(ws.StatusInvalidFramePayloadData)
 	}
 	return closeWith(code)
+}
+
+// mayClose reports whether a close frame may have this status (RFC 6455, 7.4,
+// and what IANA has registered since).
+func mayClose(code ws.StatusCode) bool {
+	switch code {
+	case 1004, ws.StatusNoStatusRcvd, ws.StatusAbnormalClosure:
+		return false
+	default:
+		return 1000 <= code && code <= 1014 || 3000 <= code && code <= 4999
+	}
 }

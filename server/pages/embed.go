@@ -1,16 +1,13 @@
-// Package pages is the live page of the server, as it is served at "/".
+// Package pages is the console, as it is served at "/": HTML, CSS and scripts
+// that a browser reads as they are.
 package pages
 
-import _ "embed"
+import "embed"
 
-// The files of the page.
-var (
-	//go:embed index.html
-	Index []byte
-	//go:embed page.js
-	Script []byte
-	//go:embed page.css
-	Style []byte
-	//go:embed favicon.svg
-	Icon []byte
-)
+// Index is the name of the page itself among the Files.
+const Index = "index.html"
+
+// Files are those of the console, all in one folder.
+//
+//go:embed *.html *.css *.js *.svg
+var Files embed.FS

@@ -138,7 +138,7 @@ func newPoller() (*poller, error) {
 		return nil, err
 	}
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: -1}
-	if err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, p.wake, &event); err == nil {
+	if err = control(epoll, unix.EPOLL_CTL_ADD, p.wake, &event); err == nil {
 		p.raw, err = p.file.SyscallConn()
 	}
 	if err != nil {
@@ -176,7 +176,7 @@ func (p *poller) add(e entry, fd int32, events uint32, at *uint32) error {
 	p.slots[index].entry = e
 	*at = index
 	event := unix.EpollEvent{Events: events, Fd: int32(index), Pad: int32(p.slots[index].generation)}
-	err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &event)
+	err := control(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &event)
 	if err != nil {
 		p.releaseLocked(index)
 		*at = noSlot
@@ -257,13 +257,7 @@ func (p *poller) wait() bool {
 	return err == nil
 }
 
-func (p *poller) poll() {
-	n, err := unix.EpollWait(p.epoll, p.events[:], 0)
-	if err != nil { // EINTR
-		n = 0
-	}
-	p.ready = n
-}
+func (p *poller) poll() { p.ready = ready(p.epoll, p.events[:]) }
 
 func (p *poller) clearWake() {
 	var count [8]byte

@@ -1,10 +1,6 @@
 package reactor
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 func (s *socket) Write(buf []byte) bool {
 	s.mu.Lock()
@@ -20,27 +16,6 @@ func (s *socket) Write(buf []byte) bool {
 		return s.sentLocked(n, [][]byte{buf})
 	}
 	return true
-}
-
-// sendNow is one sendto that does not wait. Go's scheduler is not told of it,
-// as it would be of a call that may: that costs more than all else here.
-func sendNow(fd int, buf []byte) (n int, err error) {
-	if len(buf) == 0 {
-		return 0, nil
-	}
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EAGAIN:
-			return 0, nil
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
 }
 
 func (s *socket) WriteAll(bufs ...[]byte) bool {

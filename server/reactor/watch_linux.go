@@ -86,7 +86,7 @@ func (w *Watch) AwaitRoom() error {
 	generation := w.poller.slots[w.slot].generation
 	w.poller.mu.Unlock()
 	event := unix.EpollEvent{Events: watched | unix.EPOLLOUT, Fd: int32(w.slot), Pad: int32(generation)}
-	return unix.EpollCtl(w.poller.epoll, unix.EPOLL_CTL_MOD, int(w.fd), &event)
+	return control(w.poller.epoll, unix.EPOLL_CTL_MOD, int(w.fd), &event)
 }
 
 // Ended reports whether there is nothing to read but the end.
@@ -112,6 +112,6 @@ func (w *Watch) Call() { w.poller.do(task{watch: w}) }
 
 // Leave ends the waiting.
 func (w *Watch) Leave() {
-	_ = unix.EpollCtl(w.poller.epoll, unix.EPOLL_CTL_DEL, int(w.fd), nil)
+	_ = control(w.poller.epoll, unix.EPOLL_CTL_DEL, int(w.fd), nil)
 	w.poller.release(w.slot)
 }

@@ -205,6 +205,12 @@ func (a *adapter) Message(_ string, data []byte) int {
 	return b.send(message(n.name, e.Event, noID, e.Data, e.Attachments), nil)
 }
 
+// Durable does nothing: broadcasts are not kept.
+func (*adapter) Durable(string, []byte, string) int { return 0 }
+
+// Missed does nothing, likewise.
+func (*adapter) Missed(string, ...string) {}
+
 // Live says that broadcasts of others arrive from now on.
 func (a *adapter) Live(string) { a.liveOnce.Do(func() { close(a.live) }) }
 

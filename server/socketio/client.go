@@ -21,6 +21,7 @@ const (
 	reasonServerLeft = "server namespace disconnect"
 	reasonForced     = "forced server close"
 	reasonParse      = "parse error"
+	reasonPanic      = "handler panicked"
 )
 
 // A client is one session with the namespaces it is in. It is what the session
@@ -34,6 +35,9 @@ type client struct {
 	joining *joining            // ends the session of a client that joins no namespace; nil once it has
 	partial *partial            // an event or ack that waits for attachments; nil for none
 	removed map[string]struct{} // namespaces that the server has taken it out of
+	unknown uint8               // how often it asked for a namespace that there is not
+
+	arrivals []*arrival // checks of it are under way; few
 
 	mu    sync.Mutex
 	conns []*conn  // guarded by mu; one for each namespace that it is in, few
@@ -45,6 +49,7 @@ type client struct {
 type partial struct {
 	packet      packet.Packet
 	attachments [][]byte
+	size        int // bytes of all of it
 }
 
 // A joining is a client that has yet to join a namespace, on Server.joining.
@@ -59,6 +64,7 @@ func (j *joining) Spot() *deadline.Spot[*joining] { return &j.spot }
 // late ends the session of a client that has not joined in time.
 func (j *joining) late() {
 	if len(j.client.list()) == 0 {
+		j.client.server.limited(LimitConnect)
 		j.client.session.Close("connect timeout")
 	}
 }
@@ -81,12 +87,17 @@ func (s *Server) accept(session *eio.Session) eio.Receiver {
 func (c *client) Message(data []byte, binary bool) {
 	c.guard(func() {
 		if err := c.message(data, binary); err != nil {
-			c.session.Close(reasonParse)
+			c.arrivals = nil
+			c.server.broken(err)
+			c.end(reasonParse)
 		}
 	})
 }
 
-var errProtocol = errors.New("socketio: packet out of place")
+var (
+	errProtocol = errors.New("socketio: packet out of place")
+	errTooLarge = errors.New("socketio: packet and attachments are too large")
+)
 
 func (c *client) message(data []byte, binary bool) error {
 	if binary {
@@ -100,8 +111,11 @@ func (c *client) message(data []byte, binary bool) error {
 		return err
 	}
 	if p.Attachments > 0 {
+		if _, removed := c.removed[p.Namespace]; !removed && c.conn(p.Namespace) == nil {
+			return errProtocol // before anything is kept
+		}
 		p.Data = bytes.Clone(p.Data) // outlives the call
-		c.partial = &partial{packet: p}
+		c.partial = &partial{packet: p, size: len(p.Data)}
 		return nil
 	}
 	return c.packet(p, nil)
@@ -125,6 +139,9 @@ func (c *client) attachment(data []byte) error {
 	if p == nil {
 		return errProtocol
 	}
+	if p.size += len(data); p.size > c.session.MaxPayload() {
+		return errTooLarge
+	}
 	p.attachments = append(p.attachments, bytes.Clone(data))
 	if len(p.attachments) < p.packet.Attachments {
 		return nil
@@ -139,6 +156,9 @@ func (c *client) attachment(data []byte) error {
 func (c *client) packet(p packet.Packet, attachments [][]byte) error {
 	if p.Type == packet.Connect {
 		return c.join(p)
+	}
+	if a := c.arriving(p.Namespace); a != nil {
+		return a.keep(p, attachments)
 	}
 	conn := c.conn(p.Namespace)
 	_, removed := c.removed[p.Namespace]
@@ -185,11 +205,13 @@ func (c *client) leave(conn *conn, reason string) {
 		c.conns = slices.Delete(c.conns, i, i+1)
 	}
 	c.mu.Unlock()
-	conn.left.Store(true)
 	if conn.gone {
 		return
 	}
 	conn.gone = true
+	h := conn.namespace.handlers()
+	h.absent.leave(conn, reason)
+	conn.left.Store(true)
 	if reason == reasonServerLeft {
 		if c.removed == nil {
 			c.removed = make(map[string]struct{})
@@ -198,8 +220,8 @@ func (c *client) leave(conn *conn, reason string) {
 	}
 	conn.abandon()
 	defer conn.namespace.exit(conn)
-	if f := conn.namespace.handlers().disconnect; f != nil {
-		f(conn, reason)
+	if h.disconnect != nil {
+		h.disconnect(conn, reason)
 	}
 }
 
@@ -209,7 +231,16 @@ func (c *client) close() {
 	for _, conn := range c.list() {
 		c.send(packet.Packet{Type: packet.Disconnect, Namespace: conn.namespace.name, ID: noID})
 	}
-	c.session.Close(reasonServerLeft)
+	c.end(reasonServerLeft)
+}
+
+// end ends the session for a reason after which nobody comes back as who they
+// were, also while it waits for a poll.
+func (c *client) end(reason string) {
+	for _, conn := range c.list() {
+		conn.namespace.handlers().absent.spoil(conn)
+	}
+	c.session.Close(reason)
 }
 
 // joined stops the wait for a namespace.
@@ -222,6 +253,7 @@ func (c *client) joined() {
 
 // Closed is called once, after the last Message.
 func (c *client) Closed(reason string) {
+	c.arrivals = nil // who checks them finds nobody
 	c.joined()
 	for _, conn := range c.list() {
 		c.guard(func() { c.leave(conn, reason) })
@@ -237,7 +269,7 @@ func (c *client) guard(f func()) {
 			for _, conn := range c.list() {
 				conn.namespace.fail(conn, err)
 			}
-			c.session.Close("handler panicked")
+			c.end(reasonPanic)
 		}
 	}()
 	f()

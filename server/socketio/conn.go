@@ -39,6 +39,16 @@ type Conn interface {
 	// For clients of version 4 it is the query of the namespace's name.
 	Auth() json.RawMessage
 
+	// Former is who the client was before its connection broke, where there is a
+	// Recovery; nil for nobody. It is for checks of Use.
+	Former() *Former
+
+	// Recover is for a check that does not wait: it calls replay, with which the
+	// client is to get what it missed, before the answer to CONNECT. During the
+	// call the Conn has the ID of its Former. If replay is true it keeps that, and
+	// the rooms; if not, nothing may have been sent.
+	Recover(replay func() bool)
+
 	// Protocol is the Engine.IO version, 3 or 4. Transport is the one in use.
 	Protocol() int
 	Transport() string
@@ -101,32 +111,18 @@ type conn struct {
 	client    *client
 	session   *eio.Session // that of the client: one hop less for every message
 	namespace *namespace
-	id        string
+	id        string // but for Recover
 
-	left atomic.Bool // set once nothing is to be sent any more
-	gone bool        // owned by the calls of the session; OnDisconnect has run
+	left  atomic.Bool // set once nothing is to be sent any more
+	gone  bool        // owned by the calls of the session; OnDisconnect has run
+	taken bool        // guarded by absent.mu; nobody comes back as this client, or somebody has
 
 	mu      sync.Mutex
-	auth    json.RawMessage // guarded by mu
-	context any             // guarded by mu
-	waiting *waiting        // guarded by mu; nil if nobody does
+	hello   *hello   // guarded by mu; nil for nothing, or once it is forgotten
+	context any      // guarded by mu
+	waiting *waiting // guarded by mu; nil if nobody does
 
 	rooms map[string]struct{} // guarded by namespace.mu; nil if none
-}
-
-// waiting is who waits for a client, or for its end.
-type waiting struct {
-	acks   map[int64]func(*Arguments) // by the id of the packet
-	ctx    context.Context            // of handlers; nil if none asked
-	cancel context.CancelFunc         // of ctx
-}
-
-// waitingLocked is c.waiting, made if need be.
-func (c *conn) waitingLocked() *waiting {
-	if c.waiting == nil {
-		c.waiting = &waiting{acks: make(map[int64]func(*Arguments))}
-	}
-	return c.waiting
 }
 
 func (c *conn) ID() string                { return c.id }
@@ -137,19 +133,6 @@ func (c *conn) RemoteAddr() net.Addr      { return c.session.RemoteAddr() }
 func (c *conn) LocalAddr() net.Addr       { return c.session.LocalAddr() }
 func (c *conn) Protocol() int             { return int(c.session.Version()) }
 func (c *conn) Transport() string         { return c.session.Transport() }
-
-func (c *conn) ForgetHandshake() {
-	c.session.ForgetHandshake()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.auth = nil
-}
-
-func (c *conn) Auth() json.RawMessage {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.auth
-}
 
 func (c *conn) Context() any {
 	c.mu.Lock()

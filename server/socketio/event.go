@@ -52,15 +52,20 @@ func (e *Event) AckJSON(args ...[]byte) {
 // event passes an event on to its handler. Without a payload it means nothing
 // (PROTOCOL.md 5.2).
 func (c *conn) event(p packet.Packet, attachments [][]byte) error {
-	if len(p.Data) == 0 {
+	h := c.namespace.handlers()
+	e := &Event{conn: c, id: p.ID}
+	if len(p.Data) > 0 {
+		name, args, err := p.Event()
+		if err != nil {
+			return err
+		}
+		e.Name, e.Arguments = name, Arguments{args, attachments}
+	}
+	if h.filter != nil && !h.filter(c, e) || len(p.Data) == 0 {
 		return nil
 	}
-	name, args, err := p.Event()
-	if err != nil {
-		return err
-	}
-	if f := c.namespace.handlers().events[name]; f != nil {
-		f(c, &Event{Name: name, Arguments: Arguments{args, attachments}, conn: c, id: p.ID})
+	if f := h.events[e.Name]; f != nil {
+		f(c, e)
 	}
 	return nil
 }

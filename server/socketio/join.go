@@ -22,15 +22,18 @@ func (c *client) join(p packet.Packet) error {
 	if conn := c.conn(name); conn != nil && conn.left.Load() {
 		c.leave(conn, reasonServerLeft) // the client knows, and comes back
 	}
-	twice := c.conn(name) != nil
+	twice := c.conn(name) != nil || c.arriving(name) != nil
 	c.mu.Lock()
-	full := len(c.conns)+len(c.removed) >= maxNamespaces
+	full := len(c.conns)+len(c.removed)+len(c.arrivals)+int(c.unknown) >= maxNamespaces
 	c.mu.Unlock()
 	if twice && c.old() && name == "/" {
 		return nil
 	}
-	if twice || full {
+	switch {
+	case twice:
 		return errProtocol
+	case full:
+		return errNamespaces
 	}
 	c.connect(name, auth)
 	return nil
@@ -39,6 +42,7 @@ func (c *client) join(p packet.Packet) error {
 func (c *client) connect(name string, auth json.RawMessage) {
 	n := c.server.find(name)
 	if n == nil {
+		c.unknown++
 		c.refuse(name, errInvalidNamespace)
 		return
 	}
@@ -48,22 +52,55 @@ func (c *client) connect(name string, auth json.RawMessage) {
 		self = &conn{}
 	}
 	self.client, self.session, self.namespace = c, c.session, n
-	self.id, self.auth, self.context = rand.Text(), auth, c.session.Context()
-	for _, check := range h.middleware {
-		if err := check(self); err != nil {
-			c.refuse(name, err)
-			return
+	self.id, self.context = rand.Text(), c.session.Context()
+	if len(auth) > 0 {
+		self.hello = &hello{auth: auth}
+		if !c.old() {
+			self.hello.former = h.absent.former(n, auth)
 		}
 	}
+	c.check(self, h, h.middleware)
+}
+
+// check asks the checks that are left, and lets the client in or refuses it.
+func (c *client) check(self *conn, h *handlers, checks []func(Conn) error) {
+	for i, check := range checks {
+		err := check(self)
+		if err == nil {
+			continue
+		}
+		var later *later
+		if errors.As(err, &later) {
+			c.wait(self, later.check, func() { c.check(self, h, checks[i+1:]) })
+			return
+		}
+		c.refuse(self.namespace.name, err)
+		return
+	}
+	c.enter(self, h)
+}
+
+// enter lets the client into the namespace.
+func (c *client) enter(self *conn, h *handlers) {
+	n, name := self.namespace, self.namespace.name
 	delete(c.removed, name)
 	c.mu.Lock()
 	c.conns = append(c.conns, self)
 	c.mu.Unlock()
 	n.enter(self)
+	if f := self.greeted(); f != nil {
+		for _, room := range f.rooms {
+			self.Join(room)
+		}
+	}
 	c.joined()
 
 	answer := packet.Packet{Type: packet.Connect, Namespace: name, ID: noID}
-	if !c.old() {
+	switch {
+	case c.old():
+	case h.absent != nil:
+		answer.Data = []byte(`{"sid":"` + self.id + `","pid":"` + h.absent.pid(self.id) + `"}`)
+	default:
 		answer.Data = []byte(`{"sid":"` + self.id + `"}`)
 	}
 	c.send(answer)

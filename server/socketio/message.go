@@ -19,13 +19,24 @@ type Message struct {
 	one    [1]event // room for the first of them
 
 	v4, v3, v3Text, v1 dialect
+
+	apart sync.Once // sets aside
+	aside any
+}
+
+// Aside is what form has made, once for the message: its form for those whom the
+// application reaches otherwise.
+func (m *Message) Aside(form func() any) any {
+	m.apart.Do(func() { m.aside = form() })
+	return m.aside
 }
 
 // An event is a packet with its attachments.
 type event struct {
 	packet      packet.Packet
 	attachments [][]byte
-	newOnly     bool // old clients keep the event's name for themselves
+	newOnly     bool      // old clients keep the event's name for themselves
+	frame       eio.Frame // for clients of version 4; the zero Frame: it is to be made
 }
 
 // A dialect is the message as the clients of one Engine.IO version want it. The
@@ -38,12 +49,24 @@ type dialect struct {
 // NewMessage makes the event of a namespace, with arguments that are JSON
 // already. They are not checked.
 func NewMessage(namespace, name string, args ...[]byte) *Message {
-	size := len(name) + 4
+	size := eio.TextRoom + len(namespace) + len(name) + 6
 	for _, arg := range args {
 		size += len(arg) + 1
 	}
-	data := packet.AppendArray(make([]byte, 0, size), name, args...)
-	return message(namespace, name, noID, data, nil)
+	// It is encoded in the place where most clients want it.
+	p := packet.Packet{Type: packet.Event, Namespace: namespace, ID: noID}
+	buf := p.Append(make([]byte, eio.TextRoom, size))
+	head := len(buf)
+	buf = packet.AppendArray(buf, name, args...)
+	m := message(namespace, name, noID, buf[head:], nil)
+	m.one[0].frame = eio.TextIn(buf)
+	return m
+}
+
+// NewBinaryMessage is NewMessage of arguments with placeholders for these
+// attachments.
+func NewBinaryMessage(namespace, name string, attachments [][]byte, args ...[]byte) *Message {
+	return message(namespace, name, noID, packet.AppendArray(nil, name, args...), attachments)
 }
 
 // Batch makes one Message of several, which are sent in one write. If latest is
@@ -72,14 +95,14 @@ func message(namespace, name string, id int64, data []byte, attachments [][]byte
 	if len(attachments) > 0 {
 		p.Type, p.Attachments = packet.BinaryEvent, len(attachments)
 	}
-	m := &Message{one: [1]event{{p, attachments, packet.ReservedV4Client(name)}}}
+	m := &Message{one: [1]event{{packet: p, attachments: attachments, newOnly: packet.ReservedV4Client(name)}}}
 	m.events = m.one[:]
 	return m
 }
 
 // SendTo sends the message to one client, if it may get it. It is Conn.Send, but
 // for clients that have left the namespace and not the session.
-func (m *Message) SendTo(s *eio.Session) {
+func (m *Message) SendTo(s *eio.Session) eio.Outcome {
 	d := &m.v4
 	switch v := s.Version(); {
 	case v == epacket.V1:
@@ -90,17 +113,24 @@ func (m *Message) SendTo(s *eio.Session) {
 		d = &m.v3
 	}
 	d.once.Do(func() { d.bundle = m.encode(s.Version(), d == &m.v3Text) })
-	if d.bundle != nil {
-		s.SendAll(d.bundle)
+	if d.bundle == nil {
+		return eio.Sent // that client's generation gets no such message
 	}
+	return s.SendAll(d.bundle)
 }
 
 // encode makes the bundle of a dialect.
 func (m *Message) encode(v epacket.Version, text bool) *eio.Bundle {
 	var list []eio.Frame
-	for _, e := range m.events {
+	for i := range m.events {
+		e := &m.events[i]
 		switch {
 		case v != epacket.V4 && e.newOnly:
+		case v == epacket.V4 && e.frame.Len() > 0:
+			if len(m.events) == 1 {
+				return eio.NewBundle(m.latest, e.frame)
+			}
+			list = append(list, e.frame)
 		case list == nil:
 			list = frames(v, e.packet, e.attachments)
 		default:

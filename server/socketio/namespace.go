@@ -27,10 +27,12 @@ type namespace struct {
 // registration makes a new one.
 type handlers struct {
 	middleware []func(Conn) error
+	filter     func(Conn, *Event) bool
 	connect    func(Conn) error
 	disconnect func(Conn, string)
 	failure    func(Conn, error)
 	events     map[string]Handler
+	absent     *absent // nil: nobody comes back as who they were
 }
 
 func newNamespace(name string) *namespace {
@@ -70,7 +72,9 @@ func (n *namespace) exit(c *conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.leaveAllLocked(c)
-	delete(n.conns, c.id)
+	if n.conns[c.id] == c { // else it has come back already
+		delete(n.conns, c.id)
+	}
 }
 
 // namespace is the one of this name, which is made if there is none.
@@ -105,6 +109,13 @@ func (s *Server) Use(namespace string, f func(Conn) error) {
 	s.namespace(namespace).change(func(h *handlers) {
 		h.middleware = append(h.middleware[:len(h.middleware):len(h.middleware)], f)
 	})
+}
+
+// Filter registers what is asked before each event of a client, whether it has a
+// handler or not, and may ack it. An event that it is false for goes no
+// further. One without a payload has no name.
+func (s *Server) Filter(namespace string, f func(Conn, *Event) bool) {
+	s.namespace(namespace).change(func(h *handlers) { h.filter = f })
 }
 
 // OnConnect registers what runs when a client has been connected to the

@@ -49,9 +49,16 @@ func (c *conn) Rooms() []string {
 	return append([]string{c.id}, slices.Sorted(maps.Keys(c.rooms))...)
 }
 
+// joined are the rooms that it has been put into.
+func (c *conn) joined() []string {
+	c.namespace.mu.Lock()
+	defer c.namespace.mu.Unlock()
+	return slices.Collect(maps.Keys(c.rooms))
+}
+
 func (n *namespace) leaveLocked(c *conn, room string) {
 	delete(c.rooms, room)
-	if members := n.rooms[room]; members != nil {
+	if members := n.rooms[room]; members[c.id] == c {
 		delete(members, c.id)
 		if len(members) == 0 {
 			delete(n.rooms, room)

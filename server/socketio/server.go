@@ -15,7 +15,7 @@ import (
 // Defaults, of RELIABILITY.md section 2.
 const (
 	DefaultConnectTimeout = 10 * time.Second
-	maxNamespaces         = 16 // that one client may be in
+	maxNamespaces         = 16 // that one client may be in, or may have asked for in vain
 )
 
 // A Server accepts Socket.IO clients and calls handlers for what they do.
@@ -27,10 +27,11 @@ type Server struct {
 	// namespace. 0 means DefaultConnectTimeout. Constant once it serves.
 	ConnectTimeout time.Duration
 
-	engine *eio.Server   // constant
-	closed chan struct{} // closed by Shutdown
-	once   sync.Once     // closes closed
-	lastID atomic.Int64  // of the packets that ask clients for an ack
+	engine  *eio.Server   // constant
+	limited func(string)  // constant; told of limits that clients go over
+	closed  chan struct{} // closed by Shutdown
+	once    sync.Once     // closes closed
+	lastID  atomic.Int64  // of the packets that ask clients for an ack
 
 	joining *deadline.Wheel[*joining] // constant; clients that have to join a namespace
 
@@ -44,9 +45,13 @@ type Server struct {
 // it; "" is "/".
 func NewServer(opts *eio.Options) *Server {
 	s := &Server{
+		limited:    func(string) {},
 		closed:     make(chan struct{}),
 		joining:    deadline.NewWheel((*joining).late),
 		namespaces: make(map[string]*namespace),
+	}
+	if opts != nil && opts.Limited != nil {
+		s.limited = opts.Limited
 	}
 	s.engine = eio.NewServer(opts, s.accept)
 	return s
@@ -69,6 +74,13 @@ func (s *Server) Serve() error {
 // handler does not return.
 func (s *Server) Close() error { return s.Shutdown(context.Background()) }
 
+// Drain lets every client go at an even pace, as that of [eio.Server] does:
+// transports are closed and no DISCONNECT is sent, on which stock clients would
+// stay away. Shutdown comes after it.
+func (s *Server) Drain(ctx context.Context, over time.Duration) error {
+	return s.engine.Drain(ctx, over)
+}
+
 // Shutdown closes every session, so that the clients come back, here or to
 // another server, and waits for their handlers until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -76,6 +88,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.engine.Shutdown(ctx)
 	s.mu.Lock()
 	a := s.adapter
+	for _, n := range s.namespaces {
+		n.handlers().absent.close()
+	}
 	s.mu.Unlock()
 	if a != nil {
 		a.close()

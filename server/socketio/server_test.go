@@ -98,8 +98,17 @@ func (p *poller) poll() string {
 
 func (p *poller) post(body string) {
 	p.t.Helper()
-	if got := p.do(http.Post(p.url, "text/plain;charset=UTF-8", strings.NewReader(body))); got != "ok" {
-		p.t.Fatalf("POST %s = %s, want ok", body, got)
+	p.postTo(body, false)
+}
+
+func (p *poller) postTo(body string, refused bool) {
+	p.t.Helper()
+	want := "ok"
+	if refused {
+		want = gone
+	}
+	if got := p.do(http.Post(p.url, "text/plain;charset=UTF-8", strings.NewReader(body))); got != want {
+		p.t.Fatalf("POST %s = %s, want %s", body, got, want)
 	}
 }
 
@@ -109,6 +118,7 @@ func anyID(answer string) string { return sidPattern.ReplaceAllString(answer, `"
 const gone = "400 Bad Request"
 
 // The exchanges of PROTOCOL.md 5.2 to 5.4. Each post is followed by one poll.
+// One that breaks the rules is answered with an error.
 func TestExchanges(t *testing.T) {
 	_, base := newServer(t)
 	type exchange struct{ post, poll string }
@@ -165,7 +175,7 @@ func TestExchanges(t *testing.T) {
 			p := open(t, base, tt.version)
 			for _, x := range tt.exchanges {
 				if x.post != "" {
-					p.post(x.post)
+					p.postTo(x.post, x.poll == "6\x1e1")
 				}
 				if got := anyID(p.poll()); got != x.poll {
 					t.Fatalf("after POST %q the poll = %q, want %q", x.post, got, x.poll)

@@ -32,6 +32,14 @@ func AppendBulk(dst []byte, s string) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// AppendNull adds what stands for nothing.
+func AppendNull(dst []byte, version int) []byte {
+	if version == 3 {
+		return appendLine(dst, '_', "")
+	}
+	return appendLine(dst, '$', "-1")
+}
+
 // AppendArray begins an array of n values, which the caller adds.
 func AppendArray(dst []byte, n int) []byte { return appendLine(dst, '*', strconv.Itoa(n)) }
 

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,6 +50,9 @@ type Reader struct {
 func NewReader(r io.Reader, limits Limits) *Reader {
 	return &Reader{r: bufio.NewReader(r), limits: limits}
 }
+
+// Limit changes the limits, from the next command on.
+func (r *Reader) Limit(limits Limits) { r.limits = limits }
 
 // Wait returns when there is something to read, or an error.
 func (r *Reader) Wait() error {
@@ -103,9 +107,9 @@ func (r *Reader) bulk(left int) ([]byte, error) {
 	case n > left:
 		return nil, ErrTotal
 	}
-	var arg bytes.Buffer // grows with what comes, not with what was announced
-	if _, err := io.CopyN(&arg, r.r, int64(n)); err != nil {
-		return nil, unexpected(err)
+	arg, err := r.take(n)
+	if err != nil {
+		return nil, err
 	}
 	var end [2]byte
 	if _, err := io.ReadFull(r.r, end[:]); err != nil {
@@ -114,7 +118,25 @@ func (r *Reader) bulk(left int) ([]byte, error) {
 	if end != [2]byte{'\r', '\n'} {
 		return nil, ErrBulk
 	}
-	return arg.Bytes(), nil
+	return arg, nil
+}
+
+// firstPart is how much is allocated of an argument before any of it has come.
+const firstPart = 4 << 10
+
+// take reads n bytes. What is allocated grows with what comes, not with what was
+// announced.
+func (r *Reader) take(n int) ([]byte, error) {
+	arg := make([]byte, 0, min(n, firstPart))
+	for len(arg) < n {
+		arg = slices.Grow(arg, min(n-len(arg), max(len(arg), firstPart)))
+		part := arg[len(arg):min(cap(arg), n)]
+		if _, err := io.ReadFull(r.r, part); err != nil {
+			return nil, unexpected(err)
+		}
+		arg = arg[:len(arg)+len(part)]
+	}
+	return arg, nil
 }
 
 // line reads up to a line feed, which is dropped with the return before it.
@@ -164,8 +186,7 @@ func length(p []byte, limit int) (int, bool) {
 // this port sends lines too, and must not be answered (as Redis does not).
 func (r *Reader) inline(line []byte) ([][]byte, error) {
 	text := string(line)
-	upper := strings.ToUpper(text)
-	if strings.HasPrefix(upper, "HOST:") || strings.Contains(upper, " HTTP/1.") {
+	if isHTTP(text) {
 		return nil, ErrForeign
 	}
 	var args [][]byte
@@ -190,4 +211,18 @@ func (r *Reader) inline(line []byte) ([][]byte, error) {
 		args = append(args, []byte(arg))
 	}
 	return args, nil
+}
+
+// isHTTP reports whether a line is one of a browser's request.
+func isHTTP(line string) bool {
+	const host, version = "host:", " http/1."
+	if strings.EqualFold(line[:min(len(line), len(host))], host) {
+		return true
+	}
+	for i := range len(line) - len(version) + 1 {
+		if strings.EqualFold(line[i:i+len(version)], version) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,9 @@
+package presence
+
+import (
+	"testing"
+
+	"github.com/sb-stream/stream-server/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
