@@ -52,7 +52,7 @@ func subjects(server string) (all []subject, why map[string]string, err error) {
 		return func(redis string) []string {
 			return []string{
 				server, "--listen", "127.0.0.1:0", "--redis", "redis://" + redis, "--redis-prefix", redisPrefix,
-				"--sockets", sockets, "--log-level", "error", "--ping-interval", heartbeats.String(),
+				"--sockets", sockets, "--drain", "0s", "--log-level", "error", "--ping-interval", heartbeats.String(),
 			}
 		}
 	}
@@ -125,7 +125,7 @@ func (s subject) publisher(p *process, redis string) (load.Publisher, error) {
 	if s.stdin {
 		return linePublisher{p.stdin}, nil
 	}
-	return load.RedisPublisher("redis://"+redis, redisPrefix)
+	return load.RedisPublisher("redis://"+redis, redisPrefix, nil)
 }
 
 // linePublisher writes a line for each message. The process owns the pipe.
