@@ -11,11 +11,13 @@ import (
 )
 
 func main() {
-	args := append(os.Args[1:], "feed:football:fantasy", `{"goal":1}`)[:2]
-	if len(os.Args) == 2 {
-		args = []string{os.Args[1], `{"goal":1}`}
+	args := []string{"feed:football:fantasy", `{"goal":1}`, ""}
+	copy(args, os.Args[1:])
+	var options []web.Option
+	if args[2] == "durable" {
+		options = append(options, web.Durable())
 	}
-	if err := web.Stream(context.Background(), args[0], json.RawMessage(args[1])); err != nil {
+	if err := web.Stream(context.Background(), args[0], json.RawMessage(args[1]), options...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
