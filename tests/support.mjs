@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { get } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,12 +52,41 @@ export function start(t, command, args, options = {}) {
   return { child, stop, ended };
 }
 
+// What no log may have (RELIABILITY.md P1): secrets of tests have "planted" in
+// them; ids and keys that are made at random have 23 letters and digits or more; tokens
+// begin as JSON does in base64; and the clients are on this machine.
+const secrets = /[Pp]lanted|[A-Z2-7]{23}|eyJ[\w-]{8}|127\.0\.0\.1|::1\b/;
+
+/** Fails for a line of the log that has what it may not. Servers' own addresses may stand there. */
+function searchLog(log, own) {
+  for (const line of log) {
+    const rest = own.reduce((text, address) => text.replaceAll(address, ""), line);
+    assert.ok(!secrets.test(rest), `the log has ${secrets.exec(rest)}: ${line}`);
+  }
+}
+
+/** Whether the server is ready; ca is the certificate to trust. */
+async function ready(url, ca) {
+  if (!ca) return (await fetch(`${url}/readyz`)).ok;
+  const [response] = await once(get(`${url}/readyz`, { ca, rejectUnauthorized: ca !== "any" }), "response");
+  response.resume();
+  return response.statusCode === 200;
+}
+
 /**
  * The stream server with these flags. url is of HTTP, broker the port of the
- * embedded broker, page the printed address.
+ * embedded broker, page the printed address. With TLS, ca is the certificate
+ * that it is to show, or "any". Its log is searched for secrets when the test
+ * ends.
  */
-export async function startServer(t, flags = [], env = {}) {
-  const defaults = { SB_LISTEN: "127.0.0.1:0", SB_LINGER: "0s", SB_BROKER_LISTEN: "127.0.0.1:0" };
+export async function startServer(t, flags = [], env = {}, ca = "") {
+  const defaults = {
+    SB_LISTEN: "127.0.0.1:0",
+    SB_LINGER: "0s",
+    SB_DRAIN: "0s",
+    SB_BROKER_LISTEN: "127.0.0.1:0",
+    SB_LOG_LEVEL: "debug",
+  };
   const { child, stop, ended } = start(t, binary, flags, { env: { ...process.env, ...defaults, ...env } });
   const log = [];
   createInterface({ input: child.stderr }).on("line", (line) => log.push(line));
@@ -71,11 +101,12 @@ export async function startServer(t, flags = [], env = {}) {
     }),
     ended.then(([code]) => assert.fail(`the server ended with ${code}: ${log.join("\n")}`)),
   ]);
-  const page = printed.find((line) => line.includes("http://")).trim();
+  const page = printed.find((line) => /https?:\/\//.test(line)).trim();
   const url = new URL(page).origin.replace("localhost", "127.0.0.1");
   const broker = Number(/-p (\d+)/.exec(printed.find((line) => line.includes("redis-cli")))[1]);
   const server = { url, page, broker, printed, log, stop, pid: child.pid };
-  await eventually("the server is ready", async () => (await fetch(`${url}/readyz`)).ok);
+  t.after(() => searchLog(log, [new URL(url).host, `127.0.0.1:${broker}`]));
+  await eventually("the server is ready", () => ready(url, ca));
   return server;
 }
 

@@ -119,17 +119,17 @@ func stay(address string, version int, r *rand.Rand, then func(*client) error) e
 
 // listen hears for a while.
 func (c *client) listen(tags []string, r *rand.Rand) error {
-	_ = c.conn.SetReadDeadline(time.Now().Add(rest(r)))
+	end := time.Now().Add(rest(r))
 	for {
-		// Wait for a byte first, so that the deadline is not in a frame.
-		if _, err := c.r.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+		// Only the wait for the first byte of a frame ends then, and no frame is
+		// left in the middle.
+		_ = c.conn.SetReadDeadline(end)
+		if _, err := c.r.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) && len(c.events) == 0 {
 			break
 		}
-		name, data, err := c.event()
-		if errors.Is(err, os.ErrDeadlineExceeded) { // after a heartbeat
-			break
-		}
-		if err == nil {
+		_ = c.conn.SetReadDeadline(time.Now().Add(patience))
+		name, data, err := c.eventNow()
+		if err == nil && name != "" {
 			err = check(name, data, tags)
 		}
 		if err != nil {

@@ -119,17 +119,23 @@ func (c *client) send(text string) {
 // next is the next packet of Engine.IO that is no heartbeat.
 func (c *client) next() (string, error) {
 	for {
-		text, err := c.frame()
-		if err != nil {
-			return "", err
+		if text, err := c.packet(); text != "" || err != nil {
+			return text, err
 		}
-		switch text {
-		case "2":
-			c.send("3")
-		case "3", "6":
-		default:
-			return text, nil
-		}
+	}
+}
+
+// packet is the next packet, empty for a heartbeat, which is answered.
+func (c *client) packet() (string, error) {
+	text, err := c.frame()
+	switch text {
+	case "2":
+		c.send("3")
+		return "", err
+	case "3", "6":
+		return "", err
+	default:
+		return text, err
 	}
 }
 
@@ -182,6 +188,19 @@ func (c *client) event() (name string, data []byte, err error) {
 	if len(c.events) > 0 {
 		text, c.events = c.events[0], c.events[1:]
 	} else if text, err = c.next(); err != nil {
+		return "", nil, err
+	}
+	return parseEvent(text)
+}
+
+// eventNow is event for when something has come; without a name it was a
+// heartbeat.
+func (c *client) eventNow() (name string, data []byte, err error) {
+	if len(c.events) > 0 {
+		return c.event()
+	}
+	text, err := c.packet()
+	if text == "" || err != nil {
 		return "", nil, err
 	}
 	return parseEvent(text)

@@ -109,7 +109,7 @@ func descriptorsRunOut(t *testing.T, path, sockets string) {
 		c.Close()
 	}
 	in = in[leave:]
-	take("the next get in", 1500*time.Millisecond, leave)
+	take("the next get in", patience, leave)
 	for len(in) > 0 {
 		in[0].Close()
 		in = in[1:]

@@ -57,9 +57,9 @@ var (
 func start(t *testing.T, path string, descriptors int, flags ...string) *process {
 	t.Helper()
 	script := fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, descriptors)
-	args := append([]string{"-c", script, path, "--listen=127.0.0.1:0", "--broker-listen=127.0.0.1:0"}, flags...)
+	args := append([]string{"-c", script, path, "--listen=127.0.0.1:0", "--broker-listen=127.0.0.1:0", "--drain=0s"}, flags...)
 	cmd := exec.Command("sh", args...)
-	cmd.Env = append(os.Environ(), "GOGC=100") // so that memory is given back to the system by Go alone
+	cmd.Env = append(os.Environ(), "GOGC=10") // so that what is resident is what lives, and little else
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
