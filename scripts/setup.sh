@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need beside Go and Node: the packages of
-# package-lock.json, and from Debian redis-server, Chromium and the languages
-# of examples/. What is there already is left alone.
+# package-lock.json, and from Debian redis-server, nginx, HAProxy, promtool, Caddy, Chromium,
+# systemd, shells and the languages of examples/. What is there already is left alone.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,12 +26,24 @@ need() {
 }
 need redis-server redis-server --version
 need redis-tools redis-cli --version
+need openssl openssl version
+need nginx-light test -x /usr/sbin/nginx
+need haproxy test -x /usr/sbin/haproxy
+need prometheus promtool --version
+need caddy caddy version
+need systemd systemd-socket-activate --version
+need zsh zsh --version
+need fish fish --version
 need chromium test -x /usr/bin/chromium
 need php-cli php --version
 need php-redis php -r 'new Redis;'
 need ruby ruby --version
 need ruby-redis ruby -e 'require "redis"'
+need ruby-sinatra ruby -e 'require "sinatra/base"'
+need ruby-webrick ruby -e 'require "webrick"'
 need python3-redis /usr/bin/python3 -c 'import redis'
+need python3-flask /usr/bin/python3 -c 'import flask'
+need curl curl --version
 
 [ -n "$missing" ] || exit 0
 as_root=""
