@@ -63,12 +63,17 @@ func (n *target) playRedis(in input) (string, error) {
 
 // publish publishes to a channel on a connection of its own.
 func (n *target) publish(tag string, data []byte) error {
+	return n.publishTo(prefix+tag, data)
+}
+
+// publishTo is publish under a name of Redis.
+func (n *target) publishTo(name string, data []byte) error {
 	web, err := redis.Dial("tcp", n.broker)
 	if err != nil {
 		return err
 	}
 	defer web.Close()
-	_, err = web.Do("PUBLISH", prefix+tag, data)
+	_, err = web.Do("PUBLISH", name, data)
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/sb-stream/stream-server/channels/dialect"
 	"github.com/sb-stream/stream-server/channels/embedded"
 	"github.com/sb-stream/stream-server/channels/redis"
 	"github.com/sb-stream/stream-server/internal/redistest"
@@ -29,6 +30,9 @@ const (
 	origin     = "https://app.example"
 	prefix     = "sb:"
 )
+
+// dialects are those of the servers that have some.
+var dialects = map[string][]string{"dialects": {dialect.SocketIO, dialect.Laravel}}
 
 // A target is a server that is attacked.
 type target struct {
@@ -65,7 +69,13 @@ func startWith(t *testing.T, name string, config server.Config, form logrus.Form
 		}
 		config.Broker, n.broker = b, db.Addr()
 	} else {
-		b, err := embedded.New(embedded.Config{Listen: "127.0.0.1:0", Prefix: prefix, Log: log})
+		set, err := dialect.New(dialect.Config{
+			Prefix: prefix, Dialects: dialects[name], LaravelPrefix: "laravel:", MaxPublish: 1 << 20, Log: log,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := embedded.New(embedded.Config{Listen: "127.0.0.1:0", Prefix: prefix, Dialects: set, Log: log})
 		if err != nil {
 			t.Fatal(err)
 		}
