@@ -112,6 +112,8 @@ func start(t *testing.T, path string, descriptors int, flags ...string) *process
 		_ = resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+	// Its descriptors are those of an idle server, from here on.
+	eventually(t, "its canary has sung", func() bool { return p.metrics()["stream_canary_seconds"] > 0 })
 	return p
 }
 
