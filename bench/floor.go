@@ -83,8 +83,10 @@ func (f *floor) fanOut(n int, channel, data string) {
 	}
 }
 
-// position is a made up one.
-func position(n int) string { return "abcdef." + strconv.FormatInt(int64(n), 36) }
+// position is a made up one, as long as ours: node, number, epoch, fingerprint.
+func position(n int) string {
+	return "abcdefgh." + strconv.FormatInt(int64(n), 36) + ".abcdefgh.abcdefghijk"
+}
 
 // readRedis hears all channels of a Redis. It reads what Redis pushes itself,
 // because a library is more than the least.
