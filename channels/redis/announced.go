@@ -53,6 +53,7 @@ func (s *subscriptions) gone(tag string) {
 	if sub.unanswered == 0 && sub.subscribed {
 		sub.subscribed = false
 		sub.refused, sub.owed, sub.gone = true, sub.wanted, sub.wanted
+		s.stray(tag, sub)
 		s.place(tag, sub)
 	}
 }

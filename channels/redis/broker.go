@@ -69,7 +69,7 @@ func New(config Config) (*Broker, error) {
 		}
 	}
 	if d.topology == clustered && b.names.On() {
-		return nil, errors.New("redis: web servers of other systems are not heard on a Cluster: they publish there to every node, and not to the one that has a channel")
+		return nil, errors.New("redis: web servers of other systems are not heard on a Cluster: a channel has one name there, of one slot")
 	}
 	if d.topology == clustered {
 		b.cluster = newCluster(b)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -15,7 +16,8 @@ import (
 )
 
 // A cluster is a Redis Cluster: which primary has a slot, and a link to each
-// primary. A channel is subscribed to by SSUBSCRIBE at the primary of its slot.
+// primary. A channel is subscribed to at the primary of its slot, by SSUBSCRIBE
+// and SUBSCRIBE (classic.go).
 // When the slot goes elsewhere, so does the channel: its clients are told of the
 // gap in between.
 //
@@ -28,6 +30,7 @@ type cluster struct {
 	nowhere *link         // has no connection: for channels whose slot nobody has
 	stale   chan struct{} // holds one value while the slots have to be asked for
 	changed chan struct{} // holds one value while channels may be on the wrong link
+	muted   atomic.Bool   // the log has heard that PUBLISH is not
 
 	mu     sync.Mutex
 	owners [redisc.HashSlots]string // guarded by mu; slot → address of its primary

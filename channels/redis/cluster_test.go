@@ -65,6 +65,10 @@ func TestCluster(t *testing.T) {
 		owner.Do("SPUBLISH", "sb:"+tag, "3")
 		b.waitMessage(t, tag, "3")
 	}
+	for i, tag := range tags { // and so does one that knows nothing of Clusters, at any node
+		set.Nodes[i%len(set.Nodes)].Do("PUBLISH", "sb:"+tag, "4")
+		b.waitMessage(t, tag, "4")
+	}
 	if got := b.losses(); len(got) != 0 {
 		t.Errorf("losses = %q, want none", got)
 	}
@@ -87,8 +91,10 @@ func TestCluster(t *testing.T) {
 	}
 	eventually(t, "nothing is subscribed to", func() bool {
 		for _, node := range set.Nodes {
-			if channels, _ := redigo.Strings(node.Do("PUBSUB", "SHARDCHANNELS"), nil); len(channels) > 0 {
-				return false
+			for _, kind := range []string{"SHARDCHANNELS", "CHANNELS"} {
+				if channels, _ := redigo.Strings(node.Do("PUBSUB", kind), nil); len(channels) > 0 {
+					return false
+				}
 			}
 		}
 		return true
@@ -119,6 +125,12 @@ func TestClusterSlotMoves(t *testing.T) {
 			t.Errorf("Publish = %d, %v, want 1 node", n, err)
 		}
 		b.waitMessage(t, moved, message+" published")
+		way.from.Do("PUBLISH", "sb:"+moved, message+" by PUBLISH")
+		b.waitMessage(t, moved, message+" by PUBLISH")
+		eventually(t, "the old primary has no subscription left", func() bool {
+			left, err := redigo.Strings(way.from.Do("PUBSUB", "CHANNELS", "sb:"+moved), nil)
+			return err == nil && len(left) == 0
+		})
 	}
 	if got := b.losses(); len(got) != 2 || strings.Join(got, "") != strings.Repeat("[broker_lost "+moved+"]", 2) {
 		t.Errorf("losses = %q, want that of %s alone, twice", got, moved)
@@ -187,14 +199,16 @@ func TestClusterErrors(t *testing.T) {
 
 // The rights of docs/security-redis.md suffice.
 func TestACL(t *testing.T) {
+	cluster := func() (string, []*redistest.Server) {
+		set := redistest.StartCluster(t, 3)
+		return set.URL(), set.Nodes
+	}
 	for _, tt := range []struct {
 		name, rights string
 		start        func() (url string, all []*redistest.Server)
 	}{
-		{"Cluster", "+ssubscribe +sunsubscribe +spublish +cluster|slots", func() (string, []*redistest.Server) {
-			set := redistest.StartCluster(t, 3)
-			return set.URL(), set.Nodes
-		}},
+		{"Cluster", "+ssubscribe +sunsubscribe +spublish +cluster|slots +subscribe +unsubscribe", cluster},
+		{"Cluster without PUBLISH", "+ssubscribe +sunsubscribe +spublish +cluster|slots", cluster},
 		{"Sentinel", "+subscribe +unsubscribe +publish +info", func() (string, []*redistest.Server) {
 			set := redistest.StartSentinel(t)
 			return set.URL(), []*redistest.Server{set.Primary}

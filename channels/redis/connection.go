@@ -61,6 +61,9 @@ func (l *link) serve(ctx context.Context, conn redis.Conn, addr string, sink cha
 			return fmt.Errorf("%s: %w", addr, plain(err))
 		}
 	}
+	l.mu.Lock()
+	l.subs.classic = l.sharded // until the ACL forbids it
+	l.mu.Unlock()
 	l.droppable(addr, end)
 	l.up.Store(true)
 
@@ -124,13 +127,13 @@ func (c *connection) take(reply any) error {
 	}
 	name, _ := values[0].([]byte)
 	what := string(name)
-	if c.link.sharded { // ssubscribe, sunsubscribe, smessage
-		what = strings.TrimPrefix(what, "s")
-		if strings.HasPrefix(string(name), "subscribe") {
-			return errOutOfStep
-		}
-	}
 	channel, _ := values[1].([]byte)
+	if c.link.sharded { // ssubscribe, sunsubscribe, smessage
+		if k := kind(what); k == subscribe || k == unsubscribe {
+			return c.classic(k, string(channel))
+		}
+		what = strings.TrimPrefix(what, "s")
+	}
 	switch kind(what) {
 	case "message":
 		return c.message(string(channel), values[2:])
@@ -197,6 +200,9 @@ func (c *connection) refused(refusal redis.Error) error {
 		return refusal
 	case command.asks():
 		c.asked(command.kind, refusal)
+		return nil
+	case command.classic:
+		c.refusedClassic(refusal)
 		return nil
 	case l.sharded && (redisc.ParseRedir(refusal) != nil || strings.HasPrefix(string(refusal), "CLUSTERDOWN")):
 		b.cluster.doubt()

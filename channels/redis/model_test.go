@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 )
@@ -16,6 +17,7 @@ type model struct {
 	wire      []*command          // sent, and not yet seen by Redis
 	replies   []func() error      // by Redis, and not yet read
 	held      map[string]bool     // what Redis has subscribed this connection to
+	classic   map[string]bool     // the same by the classic half of each command, which is never refused
 	forbidden map[string]bool     // what its ACL refuses
 	wanted    map[string]bool     // between listen and unlisten
 	told      map[string]bool     // Live was begun since listen or the break
@@ -25,7 +27,7 @@ type model struct {
 func newModel(t *testing.T) *model {
 	return &model{
 		t: t, subs: newSubscriptions(), now: time.Unix(0, 0),
-		held: map[string]bool{}, forbidden: map[string]bool{}, wanted: map[string]bool{}, told: map[string]bool{},
+		held: map[string]bool{}, classic: map[string]bool{}, forbidden: map[string]bool{}, wanted: map[string]bool{}, told: map[string]bool{},
 	}
 }
 
@@ -45,6 +47,14 @@ func (m *model) unlisten(tag string) {
 	}
 }
 
+// most is how many tags one command may have: on a Cluster they are of one slot.
+func (m *model) most(n int) int {
+	if m.subs.classic {
+		return 1
+	}
+	return n
+}
+
 // send is one step of the writer.
 func (m *model) send(limit int) bool {
 	c := m.subs.next(limit)
@@ -53,6 +63,9 @@ func (m *model) send(limit int) bool {
 	}
 	if len(c.tags) > limit {
 		m.t.Fatalf("next(%d) has %d tags", limit, len(c.tags))
+	}
+	if m.subs.classic && !c.classic {
+		m.wire = append(m.wire, &command{kind: c.kind, classic: true, tags: c.tags})
 	}
 	m.wire = append(m.wire, c)
 	return true
@@ -79,6 +92,14 @@ func (m *model) redis() bool {
 			}
 			return err
 		})
+		return true
+	}
+	if c.classic {
+		tag := c.tags[0]
+		if m.classic[tag] = c.kind == subscribe; !m.classic[tag] {
+			delete(m.classic, tag)
+		}
+		m.replies = append(m.replies, func() error { return m.subs.confirmClassic(c.kind, tag) })
 		return true
 	}
 	for _, tag := range c.tags {
@@ -170,6 +191,7 @@ func (m *model) breaks() {
 	m.subs.reset()
 	m.wire, m.replies = nil, nil
 	clear(m.held)
+	clear(m.classic)
 	clear(m.told)
 }
 
@@ -188,7 +210,7 @@ func (m *model) settle() {
 	for range 2 { // answers that were under way may be refusals, which the check tries again
 		m.subs.check()
 		m.run(func() bool {
-			moved := m.send(3) || m.redis() || m.read() || m.announce() || m.announced()
+			moved := m.send(m.most(3)) || m.redis() || m.read() || m.announce() || m.announced()
 			m.check()
 			return moved
 		})
@@ -206,6 +228,9 @@ func (m *model) settle() {
 		if !m.wanted[tag] && !m.forbidden[tag] {
 			m.t.Fatalf("%s is held, and nobody wants it", tag)
 		}
+	}
+	if m.subs.classic && !maps.Equal(m.classic, m.held) {
+		m.t.Fatalf("the classic halves hold %v, the others %v", m.classic, m.held)
 	}
 	if w, c := m.subs.count(); w != len(m.wanted) || c != len(m.held) {
 		m.t.Fatalf("count() = %d, %d, want %d, %d", w, c, len(m.wanted), len(m.held))

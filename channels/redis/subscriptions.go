@@ -24,6 +24,7 @@ var errOutOfStep = errors.New("redis: an answer does not belong to any command t
 // order, and a SUBSCRIBE once for each of its channels.
 type command struct {
 	kind     kind
+	classic  bool // on a Cluster: for what PUBLISH brings (classic.go)
 	tags     []string
 	answered int       // how many of tags were
 	sentAt   time.Time // of a ping
@@ -66,6 +67,9 @@ type subscriptions struct {
 	awaited bool     // a PING that was sent is waited for
 
 	counts [2]int // how many tags are wanted, and confirmed
+
+	classic bool       // on a Cluster: each command for tags has a classic half before it (classic.go)
+	strays  []*command // for those halves alone; to be sent
 
 	// Derived from tags by place, and by nothing else.
 	toSubscribe   map[string]*subscription
@@ -132,6 +136,9 @@ func (s *subscriptions) unlisten(tag string) {
 // next is the next command to send, with at most limit tags; nil if what was
 // sent is what is wanted. It counts as sent.
 func (s *subscriptions) next(limit int) *command {
+	if c := s.nextStray(); c != nil {
+		return c
+	}
 	if c := s.take(unsubscribe, s.toUnsubscribe, limit); c != nil {
 		return c
 	}
@@ -158,7 +165,7 @@ func (s *subscriptions) take(k kind, from map[string]*subscription, limit int) *
 	if len(c.tags) == 0 {
 		return nil
 	}
-	s.sent = append(s.sent, c)
+	s.send(c)
 	return c
 }
 
@@ -168,7 +175,7 @@ func (s *subscriptions) confirm(k kind, tag string) error {
 		return errOutOfStep
 	}
 	c := s.sent[0]
-	if c.kind != k || c.tags[c.answered] != tag {
+	if c.kind != k || c.classic || c.tags[c.answered] != tag {
 		return errOutOfStep
 	}
 	if c.answered++; c.answered == len(c.tags) {
@@ -194,7 +201,7 @@ func (s *subscriptions) refuse() (*command, error) {
 	c := s.sent[0]
 	s.done()
 	s.release(c, errBroken)
-	if c.asks() {
+	if c.asks() || c.classic {
 		return c, nil
 	}
 	for _, tag := range c.tags {
@@ -202,6 +209,7 @@ func (s *subscriptions) refuse() (*command, error) {
 		if sub.unanswered--; sub.unanswered == 0 {
 			sub.subscribed = sub.held // all is as it was
 			sub.refused = len(c.tags) == 1
+			s.stray(tag, sub)
 		}
 		sub.alone = true
 		s.place(tag, sub)
@@ -236,7 +244,7 @@ func (s *subscriptions) check() (astray int) {
 // said anew for everything that is wanted. No Live may be under way.
 func (s *subscriptions) reset() {
 	s.abandon()
-	s.sent = nil
+	s.sent, s.strays = nil, nil
 	for tag, sub := range s.tags {
 		*sub = subscription{wanted: sub.wanted, owed: sub.wanted, counted: sub.counted}
 		s.place(tag, sub)

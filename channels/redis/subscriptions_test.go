@@ -10,9 +10,15 @@ import (
 	"github.com/sb-stream/stream-server/channels/dialect"
 )
 
-// drive takes each byte as a step.
+// drive takes each byte as a step, on one Redis and on a Cluster.
 func drive(t *testing.T, steps []byte) {
+	driveOn(t, steps, false)
+	driveOn(t, steps, true)
+}
+
+func driveOn(t *testing.T, steps []byte, classic bool) {
 	m := newModel(t)
+	m.subs.classic = classic
 	for _, b := range steps {
 		tag := string('a' + rune(b>>4%6))
 		switch b & 15 {
@@ -21,7 +27,7 @@ func drive(t *testing.T, steps []byte) {
 		case 3, 4, 5:
 			m.unlisten(tag)
 		case 6, 7:
-			m.send(1 + int(b>>4)%4)
+			m.send(m.most(1 + int(b>>4)%4))
 		case 8, 9:
 			m.redis()
 		case 10, 11:

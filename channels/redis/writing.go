@@ -50,6 +50,7 @@ func (c *connection) send() error {
 	for {
 		l.mu.Lock()
 		command := l.subs.next(most)
+		both := command != nil && (command.classic || l.subs.classic)
 		l.mu.Unlock()
 		if command == nil {
 			return c.conn.Flush()
@@ -59,6 +60,14 @@ func (c *connection) send() error {
 			for _, name := range b.names.Names(tag) {
 				names = append(names, name)
 			}
+		}
+		if both {
+			if err := c.conn.Send(string(command.kind), names...); err != nil {
+				return err
+			}
+		}
+		if command.classic {
+			continue
 		}
 		if err := c.conn.Send(c.verb(command.kind), names...); err != nil {
 			return err
