@@ -73,7 +73,8 @@ go-test:
 
 js-test: all
 	node --test --test-timeout=300000 --test-force-exit client-js/tests/
-	SB_BINARY=$(CURDIR)/stream-server node --test --test-timeout=900000 --test-force-exit --test-concurrency=1 tests/
+	# A runner that hangs would be waited for without an end.
+	SB_BINARY=$(CURDIR)/stream-server timeout 40m node --test --test-timeout=900000 --test-force-exit --test-concurrency=1 tests/
 
 matrix: setup ## the table of clients, into README.md
 	SB_WRITE_README=1 node --test tests/matrix.test.mjs
