@@ -17,6 +17,7 @@ import { root, run } from "./support.mjs";
 
 /** Commands that another test runs, which has to read the document for it. */
 const claims = {
+  "docs/from-go-socket.io.md": [/^sed -i '.*' main\.go$/, "tests/gosocketio/guide_test.go"],
   "docs/from-laravel-echo-server.md": [/^npx laravel-echo-server /, "tests/moving.test.mjs"],
 };
 
