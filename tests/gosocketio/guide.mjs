@@ -12,7 +12,7 @@ const { default: io } = await import(version);
 async function connected(path = "") {
   const socket = io(url + path, { forceNew: true, reconnection: false, transports });
   await next(socket, "connect", 3000);
-  const { engine } = socket.io; // go-socket.io may lose what is said during an upgrade
+  const { engine } = socket.io;
   await eventually("it has upgraded", () => engine.transport.name === transports.at(-1) && !engine.upgrading);
   return socket;
 }

@@ -138,13 +138,15 @@ func TestGuide(t *testing.T) {
 	before, after := guide(t)
 	// The old server is a new process each time: v1.7.0 may send nobody anything
 	// any more once a client has gone by polling while it was in a room.
+	// It also loses some of what is said during an upgrade and after, so that it
+	// is asked by WebSocket from the beginning where the new one upgrades.
 	compare := func(version string, other program, otherVersion string, transports ...string) {
 		t.Run(version+"/"+strings.Join(transports, ","), func(t *testing.T) {
 			before.start(t)
 			if other != before {
 				other.start(t)
 			}
-			want, err := steps(t, before.addr, version, transports...)
+			want, err := steps(t, before.addr, version, transports[len(transports)-1])
 			if err != nil {
 				t.Fatalf("the old server: %v\n%s", err, want)
 			}
