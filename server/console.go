@@ -34,8 +34,9 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// handleConsole puts the console at "/", and its files under "/console/".
-func (s *Server) handleConsole(mux *http.ServeMux) {
+// consoleRoutes are the console at "/", its files under "/console/", and its call.
+func (s *Server) consoleRoutes() []route {
+	list := []route{{"GET /api/console", s.operators(s.serveConsole)}}
 	files, err := pages.Files.ReadDir(".")
 	if err != nil {
 		panic("server: " + err.Error()) // they are in the binary
@@ -49,9 +50,9 @@ func (s *Server) handleConsole(mux *http.ServeMux) {
 		if f.Name() == pages.Index {
 			where = "GET /{$}"
 		}
-		mux.Handle(where, page(contentTypes[path.Ext(f.Name())], body))
+		list = append(list, route{where, page(contentTypes[path.Ext(f.Name())], body)})
 	}
-	mux.HandleFunc("GET /api/console", s.operators(s.serveConsole))
+	return list
 }
 
 // figures are what the console shows of a node. Counts are since it began.
