@@ -30,8 +30,8 @@ func TestDialects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	close := sync.OnceFunc(p.close)
-	defer close()
+	leave := sync.OnceFunc(p.close)
+	defer leave()
 	p.text(`420["subscribe","hostile"]`)
 	if _, err := p.expect(`430[{"ok":true`); err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestDialects(t *testing.T) {
 	}
 	t.Run("who is here", func(t *testing.T) { n.asksWhoIsHere(t, p) })
 	n.log.check(t, n.name)
-	close()
+	leave()
 	eventually(t, "the session of the canary is alone", func() bool { return n.metric(t, "stream_sessions") == 1 })
 	before.check(t)
 }
