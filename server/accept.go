@@ -76,7 +76,11 @@ func (l *pausingListener) wait(d time.Duration) bool {
 	}
 }
 
-func (l *pausingListener) Close() error {
-	l.close.Do(func() { close(l.closed) })
-	return l.Listener.Close()
+// Close may be called again.
+func (l *pausingListener) Close() (err error) {
+	l.close.Do(func() {
+		close(l.closed)
+		err = l.Listener.Close()
+	})
+	return err
 }

@@ -22,13 +22,12 @@ const (
 	exitTimeout     = 4500 * time.Millisecond // for everything
 	stayInterval    = 100 * time.Millisecond  // between looks at whether anybody may still ask
 	faultTimeout    = 5 * time.Second         // for everything, when it ends because of a fault
-	requestTimeout  = 300 * time.Millisecond  // for a connection that was just made to bring its request
 )
 
 // end waits until Serve is told to end, or something in it has ended by a fault,
 // and ends the rest of it. The broker goes on until it returns: messages reach
 // those who are still here.
-func (s *Server) end(told, running context.Context, web *http.Server, begun *lateHeaders, quiet <-chan struct{}) error {
+func (s *Server) end(told, running context.Context, web *http.Server, in *door, quiet <-chan struct{}) error {
 	limit := faultTimeout
 	select {
 	case <-running.Done():
@@ -43,7 +42,7 @@ func (s *Server) end(told, running context.Context, web *http.Server, begun *lat
 	case <-quiet: // the canary has left the reactor
 	case <-ctx.Done():
 	}
-	return s.shutdown(ctx, web, begun)
+	return s.shutdown(ctx, web, in)
 }
 
 // leave lets the clients go and stays for those who ask for what they missed.
@@ -82,14 +81,13 @@ func (s *Server) mayBeAsked() bool {
 
 // shutdown ends what is left. The sessions come first: that answers the pending
 // polls, which web.Shutdown would wait for.
-func (s *Server) shutdown(ctx context.Context, web *http.Server, begun *lateHeaders) error {
+func (s *Server) shutdown(ctx context.Context, web *http.Server, in *door) error {
 	defer func() { s.rules.Load().stop() }()
 	defer s.agenda.Close()
 	defer s.channels.Close()
 	err := s.io.Shutdown(ctx)
 	s.cluster.close()
-	young := time.AfterFunc(requestTimeout, begun.end)
-	defer young.Stop()
+	in.shut(ctx)
 	if webErr := web.Shutdown(ctx); webErr != nil {
 		err = errors.Join(err, webErr, web.Close())
 	}

@@ -62,7 +62,9 @@ func newPeer(t *testing.T, d *desk, keys ...[]byte) *peer {
 	p.web.Start()
 	t.Cleanup(func() {
 		p.web.Close()
-		if err := p.shutdown(context.Background(), &http.Server{}, newLateHeaders(time.Second, func() {})); err != nil {
+		in := newDoor(p.web.Listener, newLateHeaders(time.Second, func() {}))
+		close(in.left)
+		if err := p.shutdown(context.Background(), &http.Server{}, in); err != nil {
 			t.Error(err)
 		}
 	})

@@ -71,6 +71,13 @@ func (l *lateHeaders) state(c net.Conn, state http.ConnState) {
 	}
 }
 
+// waiting is how many connections have brought no request.
+func (l *lateHeaders) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.since)
+}
+
 // end closes the connections that have brought no request, and those to come.
 // http.Server.Shutdown would wait 5 s for each.
 func (l *lateHeaders) end() {

@@ -169,14 +169,17 @@ func (s *Server) Channels() *channels.Channels { return s.channels }
 // they missed, and returns nil, at most 5 s after the drain (drain.go). It closes
 // l. An error says what ended it earlier.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	begun := newLateHeaders(headerTimeout, func() { s.refusals.add(limitHeaderTime) })
+	door := newDoor(
+		newPausingListener(l, new(descriptors).short, &s.counters.acceptPaused, s.log),
+		newLateHeaders(headerTimeout, func() { s.refusals.add(limitHeaderTime) }),
+	)
 	web := &http.Server{
 		Handler:           s.Handler(),
 		Protocols:         new(http.Protocols),
 		ReadHeaderTimeout: headerTimeout, // and for the handshake of TLS
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader + maxURL, // limitHTTP looks at both
-		ConnState:         begun.state,
+		ConnState:         door.state,
 		ErrorLog:          newWebLog(s.log, s.hash),
 	}
 	// No HTTP/2, which TLS would bring: a WebSocket and a poll take their
@@ -210,9 +213,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.cluster.run(ctx) })  // ends with ctx
 	group.Go(func() error { return s.presence.Run(ctx) }) // ends with ctx
 	quiet := s.startCanary(told, ctx, group)
-	group.Go(func() error { // ends with Shutdown or Close of web
-		pausing := newPausingListener(l, new(descriptors).short, &s.counters.acceptPaused, s.log)
-		err := serve(pausing)
+	group.Go(func() error { // ends when the door is shut
+		defer close(door.left)
+		err := serve(door)
 		if !errors.Is(err, http.ErrServerClosed) && told.Err() == nil {
 			return fmt.Errorf("server: %w", err)
 		}
@@ -231,7 +234,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { // ends a while after told
 		defer stop()
 		defer s.cluster.release()
-		return s.end(told, ctx, web, begun, quiet)
+		return s.end(told, ctx, web, door, quiet)
 	})
 	return group.Wait()
 }

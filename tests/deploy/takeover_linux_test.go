@@ -193,7 +193,9 @@ func TestTakeoverFails(t *testing.T) {
 
 	p.signal(syscall.SIGSTOP)
 	refused(t, fmt.Sprintf("process %d, which serves at %s, does not answer", p.pid(), path), flags...)
+	failures := func() int { return strings.Count(strings.Join(p.lines(), "\n"), "not taken over") }
 	p.signal(syscall.SIGCONT)
+	eventually(t, "it knows that nobody waits any more", func() bool { return failures() == 1 })
 
 	// A next process that dies half way: the descriptors are on their way.
 	half, err := net.Dial("unixpacket", path)
@@ -205,8 +207,9 @@ func TestTakeoverFails(t *testing.T) {
 	}
 	eventually(t, "it has given its sockets", func() bool { return p.said("is about to take over") })
 	refused(t, "another process is taking over just now", flags...)
+	eventually(t, "it has refused the other", func() bool { return failures() == 2 })
 	half.Close()
-	eventually(t, "it notices", func() bool { return p.said("not taken over") })
+	eventually(t, "it notices", func() bool { return failures() == 3 })
 	if status, _ := p.get("/readyz"); status != http.StatusOK {
 		t.Errorf("/readyz after a takeover that failed = %d, want 200", status)
 	}
