@@ -19,7 +19,10 @@ const (
 	publishEvery = 4 * time.Millisecond
 	settleWithin = 5 * time.Second
 
-	shortestWarmUp = 4 * time.Second // before memory can be compared
+	// Before memory can be compared: for two minutes somebody who has left may come
+	// back, and the recorder of why fills.
+	shortestWarmUp = 4 * time.Second
+	longestWarmUp  = 150 * time.Second
 )
 
 // TestSoak lets clients of all kinds come and go, on both socket layers: a few
@@ -61,7 +64,7 @@ func soak(t *testing.T, path, sockets string, length time.Duration) {
 	r.witness()
 
 	began := r.figures()
-	warming := max(length/10, shortestWarmUp)
+	warming := max(length/10, min(length/2, longestWarmUp), shortestWarmUp)
 	r.churn(warming)
 	warm := r.usual(began)
 	r.churn(length - warming)
