@@ -17,9 +17,10 @@
 //
 // Behind Sentinels (sentinel.go) each connection leads to the primary that they
 // name; one to a Redis that is it no longer is given up. On a Redis Cluster
-// (cluster.go) there is a link to each primary, SSUBSCRIBE and SPUBLISH take the
-// place of SUBSCRIBE and PUBLISH, and a channel whose slot goes to another
-// primary goes there too. Streams are read by one tail (tail.go), and on a Cluster
+// (cluster.go) there is a link to each primary, SPUBLISH takes the place of
+// PUBLISH, each SSUBSCRIBE has a SUBSCRIBE before it for who publishes by the
+// other (classic.go), and a channel whose slot goes to another primary goes there
+// too. Streams are read by one tail (tail.go), and on a Cluster
 // by one for each.
 //
 // Only exact names are subscribed to, never patterns. A message over the limit
