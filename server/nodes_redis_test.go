@@ -37,6 +37,7 @@ func startNodeWith(t *testing.T, r *redistest.Server, config server.Config, keys
 		t.Fatal(err)
 	}
 	config.Broker, config.Identity = b, tokens()
+	config.Canary = -1 // it subscribes too, and the number of subscriptions is waited for
 	for _, key := range keys {
 		config.ClusterKeys = append(config.ClusterKeys, []byte(key))
 	}

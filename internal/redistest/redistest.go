@@ -14,6 +14,8 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,8 +37,9 @@ type Server struct {
 
 	secure string // host:port for TLS, if there is one
 
-	process *exec.Cmd // nil while it does not run
-	output  *bytes.Buffer
+	process *exec.Cmd     // nil while it does not run
+	ended   chan struct{} // closed when the process has ended
+	output  *output
 }
 
 // Start runs redis-server until the test ends. args are more of its options,
@@ -117,7 +120,7 @@ func (s *Server) Kill() {
 		return
 	}
 	_ = s.process.Process.Kill()
-	_ = s.process.Wait()
+	<-s.ended
 	s.process = nil
 }
 
@@ -153,20 +156,56 @@ func (s *Server) start() error {
 	if err != nil {
 		s.t.Fatal("redistest: these tests need redis-server: apt-get install redis-server")
 	}
-	s.output = new(bytes.Buffer)
+	s.output, s.ended = new(output), make(chan struct{})
 	s.process = exec.Command(path, s.options()...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {
 		s.process = nil
 		return fmt.Errorf("redistest: %w", err)
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
-		if s.answers() {
+	go func(process *exec.Cmd, ended chan<- struct{}) {
+		_ = process.Wait()
+		close(ended)
+	}(s.process, s.ended)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		// That it answers is not enough: it may be another's, on the same port.
+		if s.output.listening() && s.answers() {
 			return nil
+		}
+		select {
+		case <-s.ended:
+			s.process = nil
+			return fmt.Errorf("redistest: redis-server on port %d has ended:\n%s", s.port, s.output)
+		case <-time.After(2 * time.Millisecond):
 		}
 	}
 	s.Kill()
 	return fmt.Errorf("redistest: redis-server on port %d does not answer:\n%s", s.port, s.output)
+}
+
+// An output is what a redis-server has written. It may be read meanwhile.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// listening reports whether the server, or the Sentinel, has said that it has
+// its ports.
+func (o *output) listening() bool {
+	text := o.String()
+	return strings.Contains(text, "Ready to accept connections") || strings.Contains(text, "Sentinel ID is")
 }
 
 // answers reports whether the server replies to a PING.
