@@ -10,6 +10,7 @@ import (
 	"github.com/sb-stream/stream-server/channels/dialect"
 	"github.com/sb-stream/stream-server/internal/tags"
 	"github.com/sb-stream/stream-server/server/identity"
+	"github.com/sb-stream/stream-server/server/presence"
 	"github.com/sb-stream/stream-server/server/socketio"
 )
 
@@ -82,6 +83,50 @@ func isHeaderValue(s string) bool {
 		}
 	}
 	return true
+}
+
+// The events by which Laravel Echo knows who is in a channel of presence: each has
+// the channel first, and what the application says of somebody, or the list of it.
+const (
+	echoHere    = "presence:subscribed"
+	echoJoining = "presence:joining"
+	echoLeaving = "presence:leaving"
+)
+
+// presence is in which channels Laravel Echo is to be shown: those in which the
+// application has named who it is.
+func (e *echo) presence(who identity.Who) map[string]bool {
+	if e == nil {
+		return nil
+	}
+	if _, guest := who.In(e.Channel); guest || !strings.HasPrefix(e.Channel, identity.PresencePrefix) {
+		return nil
+	}
+	return map[string]bool{e.Channel: true}
+}
+
+// echoPresence is the news as Laravel Echo hears it; nil if it is of nobody, or
+// of more than are named.
+func echoPresence(n presence.News) *socketio.Message {
+	channel := mustJSON(n.Channel)
+	switch {
+	case !n.Named:
+		return nil
+	case n.Event == presence.EventAll:
+		return socketio.NewMessage("/", echoHere, channel, mustJSON(append([]json.RawMessage{}, n.Said...)))
+	}
+	event := echoJoining
+	if n.Event == presence.EventLeave {
+		event = echoLeaving
+	}
+	var list []*socketio.Message
+	for _, said := range n.Said {
+		list = append(list, socketio.NewMessage("/", event, channel, said))
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return socketio.Batch("", list...)
 }
 
 // whisper is Echo's "client event": {channel, event: "client-…", data}, for the

@@ -142,7 +142,7 @@ func (c *client) resume(s *Server, f *former, offset channels.Position) bool {
 			c.present = make(map[string]struct{}, len(f.present))
 		}
 		c.present[tag] = struct{}{}
-		s.presence.Return(tag, asPresent(c.who), c)
+		s.presence.Return(tag, asPresent(c.who, tag), c)
 	}
 	return true
 }

@@ -175,7 +175,7 @@ func (s *Server) become(c *client, before *identity.Grant, who identity.Who, rea
 	c.who = who
 	lost := s.loseLocked(c)
 	for tag := range c.present {
-		s.presence.Enter(tag, asPresent(who), c)
+		s.presence.Enter(tag, asPresent(who, tag), c)
 	}
 	s.planLocked(c, time.Time{})
 	c.mu.Unlock()

@@ -27,9 +27,7 @@ const presenceWait = time.Second
 
 // newPresence is who is in channels. Nodes know of each other's by their key.
 func (s *Server) newPresence() *presence.Rosters {
-	c := presence.Config{Node: s.node, Log: s.log, Encode: func(event string, body []byte) any {
-		return socketio.NewMessage("/", event, body)
-	}}
+	c := presence.Config{Node: s.node, Log: s.log, Encode: s.encodePresence}
 	leases, shared := s.broker.(channels.Leases)
 	switch {
 	case s.nodes.seal != nil && shared:
@@ -113,11 +111,35 @@ func present(e *socketio.Event, tags []string) map[string]bool {
 	return found
 }
 
-// Tell is [presence.Session].
-func (c *client) Tell(event any) { event.(*socketio.Message).SendTo(c.session) }
+// A notice is what there is to tell of who is in a channel, as each [form] has it.
+type notice struct {
+	message *socketio.Message
+	echo    *socketio.Message // nil: Laravel Echo has no word for it
+}
 
-func asPresent(who identity.Who) presence.Who {
-	return presence.Who{ID: who.Member, Guest: who.Guest()}
+func (s *Server) encodePresence(n presence.News) any {
+	told := &notice{message: socketio.NewMessage("/", n.Event, n.Body)}
+	if s.config.Echo {
+		told.echo = echoPresence(n)
+	}
+	return told
+}
+
+// Tell is [presence.Session].
+func (c *client) Tell(event any) {
+	told := event.(*notice)
+	switch {
+	case c.ear.wants() != asEcho:
+		told.message.SendTo(c.session)
+	case told.echo != nil:
+		told.echo.SendTo(c.session)
+	}
+}
+
+// asPresent is who somebody is in a channel.
+func asPresent(who identity.Who, tag string) presence.Who {
+	name, guest := who.In(tag)
+	return presence.Who{ID: name.ID, Guest: guest, Said: name.Said}
 }
 
 // attend makes the client be in those of the channels that it hears, or leave
@@ -141,9 +163,9 @@ func (c *client) attend(all *presence.Rosters, wishes map[string]bool, silence b
 			}
 			c.present[c.heard[i].Tag] = struct{}{}
 			if silence {
-				all.Return(c.heard[i].Tag, asPresent(c.who), c)
+				all.Return(c.heard[i].Tag, asPresent(c.who, c.heard[i].Tag), c)
 			} else {
-				ready = append(ready, all.Enter(c.heard[i].Tag, asPresent(c.who), c))
+				ready = append(ready, all.Enter(c.heard[i].Tag, asPresent(c.who, c.heard[i].Tag), c))
 			}
 		}
 	}

@@ -3,12 +3,16 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import Echo from "laravel-echo";
-import { call, eventually, next, root, run, startRedis, startServer } from "./support.mjs";
+import { call, eventually, freePort, next, root, run, start, startRedis, startServer } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
 const io = require("sio-client-4");
@@ -21,17 +25,21 @@ async function broadcast(port, channels, event, payload, prefix = "laravel_datab
   assert.equal(stdout, "");
 }
 
-/** A Laravel application's /broadcasting/auth: mine are the channels of who has this header or cookie. */
-async function application(t, mine) {
+/**
+ * A Laravel application's /broadcasting/auth: mine are the channels of who has this header or cookie. What it says
+ * of those is the text that answer makes for a header.
+ */
+async function application(t, mine, answer = () => "true") {
   const asked = [];
   const server = createServer(async (request, response) => {
     let body = "";
     for await (const part of request) body += part;
     const channel = new URLSearchParams(body).get("channel_name");
     asked.push([request.method, request.url, channel, request.headers["x-csrf-token"]]);
-    const known = request.headers.authorization === "Bearer mine" || request.headers.cookie === "session=mine";
+    const token = /^Bearer (mine|ada|bob)$/.exec(request.headers.authorization)?.[1];
+    const known = token || request.headers.cookie === "session=mine";
     response.writeHead(known && mine.includes(channel) ? 200 : 403, { "Content-Type": "application/json" });
-    response.end("true");
+    response.end(answer(token));
   }).listen(0, "127.0.0.1");
   t.after(() => server.close());
   await once(server, "listening");
@@ -128,6 +136,71 @@ test("private and presence channels are what the application says", async (t) =>
   t.after(() => cookie.close());
   assert.equal((await call(cookie, "subscribe", "private-orders.1")).ok, true);
 });
+
+/** The old server, on this Redis. */
+async function oldServer(t, redis, app) {
+  const dir = await mkdtemp(join(tmpdir(), "echo-"));
+  t.after(() => rm(dir, { recursive: true }));
+  const port = await freePort();
+  const config = {
+    host: "127.0.0.1",
+    port,
+    authHost: new URL(app.url).origin,
+    database: "redis",
+    databaseConfig: { redis: { host: "127.0.0.1", port: redis.port, keyPrefix: "laravel_database_" } },
+  };
+  await writeFile(join(dir, "laravel-echo-server.json"), JSON.stringify(config));
+  const command = join(root, "node_modules/.bin/laravel-echo-server");
+  start(t, process.execPath, [command, "start"], { cwd: dir, stdio: "ignore" });
+  const url = `http://127.0.0.1:${port}`;
+  await eventually("the old server answers", () => fetch(url).catch(() => undefined), 30_000);
+  return { url };
+}
+
+const servers = {
+  "the old server": async (t, redis, app) => Array(2).fill(await oldServer(t, redis, app)),
+  "this server": async (t, redis, app) =>
+    Array(2).fill(await startServer(t, [...flags, `--redis=${redis.url}`, "--laravel-auth-url", app.url])),
+  "two of this server": (t, redis, app) =>
+    Promise.all(
+      [1, 2].map(() =>
+        startServer(t, [...flags, `--redis=${redis.url}`, "--laravel-auth-url", app.url], {
+          SB_CLUSTER_KEY: "planted-key-of-the-cluster",
+        }),
+      ),
+    ),
+};
+
+for (const [name, begin] of Object.entries(servers)) {
+  test(`who is in a presence channel of ${name}`, async (t) => {
+    const people = { ada: { user_id: 1, user_info: { name: "Ada <3" } }, bob: { user_id: "b", user_info: ["Bob"] } };
+    const app = await application(t, ["presence-room"], (token) => JSON.stringify({ channel_data: people[token] }));
+    const [one, two] = await begin(t, await startRedis(t), app);
+    const enter = (server, who) => {
+      const echo = newEcho(t, server, require("sio-client-2"), { Authorization: `Bearer ${who}` });
+      const seen = [];
+      const by = (list) => list.map((info) => JSON.stringify(info)).sort();
+      echo
+        .join("room")
+        .here((list) => seen.push(["here", ...by(list)]))
+        .joining((info) => seen.push(["joining", ...by([info])]))
+        .leaving((info) => seen.push(["leaving", ...by([info])]));
+      return { echo, seen, saw: (what, ...want) => eventually(what, () => isDeepStrictEqual(seen, want), 15_000) };
+    };
+    const [ada, bob] = [JSON.stringify(people.ada.user_info), JSON.stringify(people.bob.user_info)];
+    const first = enter(one, "ada");
+    await first.saw("she is alone", ["here", ada]);
+    const second = enter(two, "bob");
+    await second.saw("both are there", ["here", bob, ada]);
+    await first.saw("he came", ["here", ada], ["joining", bob]);
+    const tab = enter(one, "bob");
+    await tab.saw("both are there for another tab", ["here", bob, ada]);
+    second.echo.leave("room");
+    await sleep(500); // that he left one tab is told nobody
+    tab.echo.disconnect();
+    await first.saw("he went, and once", ["here", ada], ["joining", bob], ["leaving", bob]);
+  });
+}
 
 test("whispers go to the others of a private channel", async (t) => {
   const app = await application(t, ["private-chat"]);

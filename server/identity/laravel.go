@@ -1,7 +1,9 @@
 package identity
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +20,14 @@ import (
 // for at once: it takes one in a request.
 const webAtOnce = 8
 
+// PresencePrefix begins the channels in which a Laravel application names
+// everybody.
+const PresencePrefix = "presence-"
+
+// maxInfo is how many bytes of user_info are passed on: everybody in a channel is
+// told it of everybody.
+const maxInfo = 2 << 10
+
 // Headers are the names of those that a page may send with a subscription, for
 // the web server to know it by.
 var Headers = []string{"Authorization", "X-CSRF-TOKEN", "X-XSRF-TOKEN"}
@@ -32,8 +42,8 @@ func headerKey(h http.Header) string {
 
 // requestLaravel asks a Laravel application, as its own server for sockets
 // would: POST with channel_name, the browser's cookies and what else the page is
-// known by. 200 grants the channel; that is all it says. Who somebody is it does
-// not, so they stay guests.
+// known by. 200 grants the channel, and for one of presence says who they are
+// there. Who somebody is otherwise it does not say, so they stay guests.
 func (w *web) requestLaravel(c Credentials, channels []string) (answer webAnswer, err error) {
 	var mu sync.Mutex
 	var asking errgroup.Group // ends by webTimeout, for each webAtOnce
@@ -43,13 +53,21 @@ func (w *web) requestLaravel(c Credentials, channels []string) (answer webAnswer
 			continue // as a pattern it would be a grant of others
 		}
 		asking.Go(func() error {
-			granted, err := w.postLaravel(c, tag)
+			granted, said, err := w.postLaravel(c, tag)
+			if !granted {
+				return err
+			}
+			name, named := w.nameOf(tag, said)
 			mu.Lock()
 			defer mu.Unlock()
-			if granted {
-				answer.Channels = append(answer.Channels, tag)
+			answer.Channels = append(answer.Channels, tag)
+			if named {
+				if answer.Names == nil {
+					answer.Names = make(Names)
+				}
+				answer.Names[tag] = name
 			}
-			return err
+			return nil
 		})
 	}
 	if err := asking.Wait(); err != nil {
@@ -59,12 +77,52 @@ func (w *web) requestLaravel(c Credentials, channels []string) (answer webAnswer
 	return answer, nil
 }
 
-func (w *web) postLaravel(c Credentials, tag string) (granted bool, err error) {
+// nameOf reads who somebody is in a channel of presence: {"channel_data":
+// {"user_id": …, "user_info": …}}, or that object as text. Without it they may
+// hear the channel, and are not in it.
+func (w *web) nameOf(tag string, said []byte) (Name, bool) {
+	if !strings.HasPrefix(tag, PresencePrefix) {
+		return Name{}, false
+	}
+	var answer struct {
+		Data json.RawMessage `json:"channel_data"`
+	}
+	var who struct {
+		ID   any             `json:"user_id"`
+		Info json.RawMessage `json:"user_info"`
+	}
+	if json.Unmarshal(said, &answer) != nil {
+		return Name{}, false
+	}
+	var text string
+	if json.Unmarshal(answer.Data, &text) == nil {
+		answer.Data = []byte(text)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(answer.Data))
+	decoder.UseNumber()
+	if decoder.Decode(&who) != nil {
+		return Name{}, false
+	}
+	name := Name{ID: memberOf(who.ID)}
+	if name.ID == "" {
+		return Name{}, false
+	}
+	if len(who.Info) > maxInfo {
+		w.fault("the web server says too much of somebody", fmt.Errorf("identity: user_info of %d bytes, over the limit of %d", len(who.Info), maxInfo))
+		who.Info = nil
+	}
+	name.Said, _ = json.Marshal(who) // which has been read from JSON
+	return name, true
+}
+
+// postLaravel asks for one channel. said is the beginning of the answer, if that
+// was granted.
+func (w *web) postLaravel(c Credentials, tag string) (granted bool, said []byte, err error) {
 	form := url.Values{"channel_name": {tag}}.Encode()
 	// The question belongs to all who wait for it: none of them ends it.
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url.String(), strings.NewReader(form))
 	if err != nil {
-		return false, fmt.Errorf("identity: the question cannot be asked: %w", err)
+		return false, nil, fmt.Errorf("identity: the question cannot be asked: %w", err)
 	}
 	for _, name := range Headers {
 		if value := c.Header.Get(name); value != "" {
@@ -87,18 +145,18 @@ func (w *web) postLaravel(c Credentials, tag string) (granted bool, err error) {
 		if errors.As(err, &inner) {
 			err = inner.Err
 		}
-		return false, err
+		return false, nil, err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection is used again
-	const pageExpired = 419                                          // Laravel's own: the token against forgery is old
+	said, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // all, so that the connection is used again
+	const pageExpired = 419                                    // Laravel's own: the token against forgery is old
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
-		return true, nil
+		return true, said, nil
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound,
 		status == pageExpired, status/100 == 3:
-		return false, nil
+		return false, nil, nil
 	default:
-		return false, fmt.Errorf("identity: it answered with status %d", status)
+		return false, nil, fmt.Errorf("identity: it answered with status %d", status)
 	}
 }

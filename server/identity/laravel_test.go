@@ -54,3 +54,34 @@ func TestLaravel(t *testing.T) {
 		}
 	}
 }
+
+// Who somebody is in a channel of presence is what the application says there.
+func TestLaravelNames(t *testing.T) {
+	long := strings.Repeat("x", maxInfo)
+	for _, tt := range []struct{ tag, answer, id, said string }{
+		{"presence-a", `{"channel_data":{"user_id":7,"user_info":{"name":"Ann <3"}}}`, "7", `{"user_id":7,"user_info":{"name":"Ann \u003c3"}}`},
+		{"presence-a", `{"channel_data":"{\"user_id\":\"u7\", \"user_info\": [1]}"}`, "u7", `{"user_id":"u7","user_info":[1]}`},
+		{"presence-a", `{"auth":"key","channel_data":{"user_id":7,"other":1}}`, "7", `{"user_id":7,"user_info":null}`},
+		{"presence-a", `{"channel_data":{"user_id":7,"user_info":"` + long + `"}}`, "7", `{"user_id":7,"user_info":null}`},
+		{"presence-a", `{"channel_data":{"user_id":"guest:x"}}`, "", ""},
+		{"presence-a", `{"channel_data":{"user_id":1.5}}`, "", ""},
+		{"presence-a", `{"channel_data":{"user_id":{}}}`, "", ""},
+		{"presence-a", `{"channel_data":[]}`, "", ""},
+		{"presence-a", `{"channel_data":"{"}`, "", ""},
+		{"presence-a", `true`, "", ""},
+		{"presence-a", ``, "", ""},
+		{"private-a", `{"channel_data":{"user_id":7}}`, "", ""},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(tt.answer)) }))
+		who, err := finder(t, Config{Laravel: server.URL}).Find(t.Context(), Credentials{Cookie: "s=1", Channels: []string{tt.tag}})
+		server.Close()
+		if err != nil || !who.May(tt.tag) {
+			t.Errorf("%.80s: %v, %v, want the channel granted", tt.answer, who, err)
+			continue
+		}
+		name, guest := who.In(tt.tag)
+		if guest == (tt.id != "") || !guest && name.ID != tt.id || string(name.Said) != tt.said {
+			t.Errorf("%.80s: %q, %v, saying %s, want %q, saying %s", tt.answer, name.ID, guest, name.Said, tt.id, tt.said)
+		}
+	}
+}

@@ -55,6 +55,7 @@ type web struct {
 type webAnswer struct {
 	Member   string
 	Channels tags.Patterns
+	Names    Names
 }
 
 type cached struct {

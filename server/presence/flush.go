@@ -176,10 +176,10 @@ func (p *Rosters) news(tag string, before, after view) (list []any) {
 	}
 	joined, left := without(after.members, before.members), without(before.members, after.members)
 	if len(joined) > 0 || after.guests > before.guests && len(left) == 0 {
-		list = append(list, p.event(eventJoin, change{tag, joined, after.guests}))
+		list = append(list, p.change(tag, EventJoin, joined, after.guests, after.of(joined)))
 	}
 	if len(left) > 0 || after.guests < before.guests && len(joined) == 0 {
-		list = append(list, p.event(eventLeave, change{tag, left, after.guests}))
+		list = append(list, p.change(tag, EventLeave, left, after.guests, before.of(left)))
 	}
 	return list
 }
@@ -196,13 +196,17 @@ func without(list, other []string) []string {
 	return rest
 }
 
-func (p *Rosters) whole(tag string, v view) any { return p.event(eventAll, p.present(tag, v)) }
+func (p *Rosters) whole(tag string, v view) any {
+	return p.config.Encode(News{tag, EventAll, mustJSON(p.present(tag, v)), !v.truncated, v.of(v.members)})
+}
+
+func (p *Rosters) change(tag, event string, members []string, guests int, said []json.RawMessage) any {
+	return p.config.Encode(News{tag, event, mustJSON(change{tag, members, guests}), true, said})
+}
 
 func (p *Rosters) present(tag string, v view) present {
 	return present{tag, v.members, v.count, v.guests, v.truncated, p.config.Alone}
 }
-
-func (p *Rosters) event(name string, body any) any { return p.config.Encode(name, mustJSON(body)) }
 
 // shownLocked is what sessions were told last.
 func (p *Rosters) shownLocked(r *roster) []byte {

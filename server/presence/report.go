@@ -1,9 +1,11 @@
 package presence
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,6 +18,8 @@ type report struct {
 	MoreMembers int      `json:"more_members,omitempty"`
 	MoreGuests  int      `json:"more_guests,omitempty"`
 
+	Said map[string]json.RawMessage `json:"said,omitempty"` // of members, compact
+
 	Seq uint64 `json:"seq"`           // grows with each report of a node
 	Ask bool   `json:"ask,omitempty"` // everybody is to say what they have
 
@@ -27,10 +31,11 @@ func (r *report) empty() bool {
 	return len(r.Members)+len(r.Guests)+r.MoreMembers+r.MoreGuests == 0
 }
 
-// same reports whether both are of the same people.
+// same reports whether both are of the same people, and say the same of them.
 func (r *report) same(as *report) bool {
 	return r.MoreMembers == as.MoreMembers && r.MoreGuests == as.MoreGuests &&
-		slices.Equal(r.Members, as.Members) && slices.Equal(r.Guests, as.Guests)
+		slices.Equal(r.Members, as.Members) && slices.Equal(r.Guests, as.Guests) &&
+		maps.EqualFunc(r.Said, as.Said, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
 }
 
 // hashes are on the wire as one string, of 8 bytes each.

@@ -1,8 +1,10 @@
 package presence
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -53,6 +55,16 @@ type stay struct {
 	sessions int    // 0: they may come back
 	ticket   uint64 // of the lingerer that is good for that
 	hash     uint64 // of a guest
+	said     json.RawMessage
+}
+
+// hear takes what is said of somebody, and reports whether that is new.
+func (s *stay) hear(said json.RawMessage) bool {
+	if said == nil || bytes.Equal(said, s.said) {
+		return false
+	}
+	s.said = said
+	return true
 }
 
 func (s *stay) kind() int {
@@ -84,6 +96,17 @@ type view struct {
 	count     int      // of members
 	guests    int
 	truncated bool
+	said      map[string]json.RawMessage // of members; nil: nothing
+}
+
+// of is what is said of those.
+func (v *view) of(members []string) (list []json.RawMessage) {
+	for _, id := range members {
+		if said := v.said[id]; said != nil {
+			list = append(list, said)
+		}
+	}
+	return list
 }
 
 func newRoster(tag string) *roster {
@@ -110,6 +133,7 @@ func (r *roster) arrive(who Who) (changed bool) {
 		r.total[one.kind()]++
 		changed = true
 	}
+	changed = one.hear(who.Said) || changed
 	if one.sessions++; one.sessions == 1 {
 		r.active[one.kind()]++
 		changed = changed || r.many[one.kind()]
@@ -139,11 +163,18 @@ func (r *roster) count(room int) (changed bool) {
 		default:
 			own.Members = append(own.Members, id)
 			size += 2*len(id) + len(`"",`) // JSON makes it longer by less than that
+			if one.said != nil {
+				if own.Said == nil {
+					own.Said = make(map[string]json.RawMessage)
+				}
+				own.Said[id] = one.said
+				size += 2*len(id) + len(`"":,`) + len(one.said)
+			}
 		}
 	}
 	if size > room {
 		r.many = [2]bool{true, true}
-		own.Members, own.Guests = nil, nil
+		own.Members, own.Guests, own.Said = nil, nil, nil
 	}
 	if r.many[member] {
 		own.MoreMembers = r.active[member]
@@ -176,6 +207,14 @@ func (r *roster) look() view {
 		v.guests += len(said.Guests) + said.MoreGuests
 		v.members = append(v.members, said.Members...)
 		guests = append(guests, said.Guests...)
+		if len(said.Said) > 0 && v.said == nil {
+			v.said = make(map[string]json.RawMessage)
+		}
+		for id, text := range said.Said {
+			if v.said[id] == nil {
+				v.said[id] = text
+			}
+		}
 	}
 	if counted {
 		slices.Sort(guests)
@@ -191,7 +230,7 @@ func (r *roster) look() view {
 		v.count = len(v.members)
 	}
 	if !named || v.count > limit {
-		v.members, v.truncated = nil, true
+		v.members, v.said, v.truncated = nil, nil, true
 	}
 	return v
 }

@@ -22,9 +22,9 @@ const (
 
 // The events that sessions are told.
 const (
-	eventJoin  = "$join"
-	eventLeave = "$leave"
-	eventAll   = "$presence"
+	EventJoin  = "$join"
+	EventLeave = "$leave"
+	EventAll   = "$presence" // who is here, all of them
 )
 
 // A Session is one that is in channels.
@@ -37,16 +37,27 @@ type Session interface {
 // Who is somebody, by an id.
 type Who struct {
 	ID    string
-	Guest bool // counted, and not named
+	Guest bool            // counted, and not named
+	Said  json.RawMessage // what is said of a member, beside the id; nil: nothing. The newest holds
+}
+
+// News is what there is to tell of a channel: an event, whose only argument is
+// Body, or what was said of those whom it names.
+type News struct {
+	Channel string
+	Event   string // EventJoin, EventLeave, EventAll
+	Body    []byte // JSON
+	Named   bool   // false: there are too many to name them
+	Said    []json.RawMessage
 }
 
 // Config is what Rosters are made with.
 type Config struct {
-	Node   string                              // the name of this node
-	Nodes  Nodes                               // nil: this node is the only one
-	Alone  bool                                // there may be others, and they cannot be asked: sessions are told so
-	Encode func(event string, body []byte) any // required; of an event whose only argument is this JSON
-	Log    logrus.FieldLogger                  // required
+	Node   string             // the name of this node
+	Nodes  Nodes              // nil: this node is the only one
+	Alone  bool               // there may be others, and they cannot be asked: sessions are told so
+	Encode func(News) any     // required
+	Log    logrus.FieldLogger // required
 }
 
 // Rosters is the map: tag → who is in the channel.
@@ -123,6 +134,9 @@ func (p *Rosters) enterLocked(tag string, who Who, s Session) *seat {
 		at = &seat{}
 		r.seats[s] = at
 	case at.id == who.ID:
+		if r.here[who.ID].hear(who.Said) {
+			p.touchLocked(r)
+		}
 		return at
 	default:
 		p.leftLocked(r, at.id, true)

@@ -12,9 +12,10 @@ import (
 type event struct {
 	name string
 	body []byte
+	said []json.RawMessage
 }
 
-func encoded(name string, body []byte) any { return event{name, body} }
+func encoded(n News) any { return event{n.Event, n.Body, n.Said} }
 
 // A session keeps the list of one channel.
 type session struct {
@@ -94,9 +95,13 @@ func (s *session) Tell(told any) {
 		s.mu.Unlock()
 		panic("presence: a session was told " + e.name + " that has left, or is not welcome")
 	}
-	s.news = append(s.news, e.name+" "+string(e.body))
+	news := e.name + " " + string(e.body)
+	for _, said := range e.said {
+		news += " " + string(said)
+	}
+	s.news = append(s.news, news)
 	s.mu.Unlock()
-	if e.name == eventAll {
+	if e.name == EventAll {
 		s.set(e.body)
 		return
 	}
@@ -108,7 +113,7 @@ func (s *session) Tell(told any) {
 	defer s.mu.Unlock()
 	s.guests = c.Guests
 	for _, id := range c.Members {
-		if e.name == eventJoin {
+		if e.name == EventJoin {
 			s.here[id] = true
 		} else {
 			delete(s.here, id)
@@ -137,19 +142,23 @@ func (s *session) told() []string {
 func (w *world) truth(tag string, nodes []*node) (members []string, guests int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	found := map[Who]bool{}
+	type one struct {
+		id    string
+		guest bool
+	}
+	found := map[one]bool{}
 	for _, n := range nodes {
 		for _, s := range n.sessions {
 			if s.tag == tag {
-				found[s.who] = true
+				found[one{s.who.ID, s.who.Guest}] = true
 			}
 		}
 	}
 	for who := range found {
-		if who.Guest {
+		if who.guest {
 			guests++
 		} else {
-			members = append(members, who.ID)
+			members = append(members, who.id)
 		}
 	}
 	slices.Sort(members)

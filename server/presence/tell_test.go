@@ -71,6 +71,34 @@ func TestJoinAndLeave(t *testing.T) {
 	})
 }
 
+// What is said of members goes with their names, on all nodes, and the newest of
+// it holds.
+func TestSaid(t *testing.T) {
+	saying := func(who Who, said string) Who {
+		who.Said = json.RawMessage(said)
+		return who
+	}
+	inWorld(t, func(w *world, one, two *node) {
+		witness := one.enter("x", ann)
+		time.Sleep(time.Second)
+		s := two.enter("x", saying(bob, `{"n":1}`))
+		time.Sleep(time.Second)
+		w.told(witness, `$join {"channel":"x","members":["bob"],"guests":0} {"n":1}`)
+		two.Enter("x", saying(bob, `{"n":2}`), s) // asked again, the application says something else
+		two.Enter("x", bob, s)                    // and nothing
+		time.Sleep(time.Second)
+		w.told(witness)
+		late, _ := one.sit("x", saying(ann, `{"n":3}`))
+		late.welcome = true
+		one.Return("x", saying(ann, `{"n":3}`), late)
+		time.Sleep(time.Second)
+		w.told(late, `$presence {"channel":"x","members":["ann","bob"],"count":2,"guests":0} {"n":3} {"n":2}`)
+		s.exit(true)
+		time.Sleep(time.Second)
+		w.told(witness, `$leave {"channel":"x","members":["bob"],"guests":0} {"n":2}`)
+	})
+}
+
 // Who comes back within Grace, to any node and however often, has not left.
 func TestQuickReconnect(t *testing.T) {
 	inWorld(t, func(w *world, one, two *node) {
