@@ -17,8 +17,7 @@ type client struct {
 	// Constant.
 	session *engineio.Session // that of conn: one hop less for every message
 	conn    link
-	plain   plainLink // conn, if the client listens by plain HTTP; else nil
-	ear     *ear      // how it hears messages with names of their own; nil where there are none
+	ear     *ear // how it hears messages with names of their own; nil where there are none
 
 	mu    sync.Mutex
 	who   identity.Who      // guarded by mu; who this session belongs to
@@ -30,11 +29,17 @@ type client struct {
 
 	present map[string]struct{} // guarded by mu; channels that it is in, and shown there; nil for most
 
-	left    bool          // guarded by mu; it hears nothing any more
-	refused uint8         // owned by the calls of the session; events in a row that came too often
-	seat    int32         // guarded by members.mu; its place in the member's list
-	waiting int           // guarded by mu; callers of gone that have not called stay
-	done    chan struct{} // guarded by mu; closed by leave; nil while nobody waits
+	left    bool     // guarded by mu; it hears nothing any more
+	plain   bool     // constant; it listens by plain HTTP, and conn is a plainLink
+	refused uint8    // owned by the calls of the session; events in a row that came too often
+	seat    int32    // guarded by members.mu; its place in the member's list
+	waiters *waiters // guarded by mu; nil while there are none
+}
+
+// waiters wait until a client leaves.
+type waiters struct {
+	n    int           // callers of gone that have not called stay
+	left chan struct{} // closed by leave
 }
 
 // A link is how a client is told what is no message of a channel: a
@@ -47,7 +52,7 @@ type link interface {
 
 func newClient(session *engineio.Session, conn link, who identity.Who) *client {
 	c := &client{session: session, conn: conn, who: who}
-	c.plain, _ = conn.(plainLink)
+	_, c.plain = conn.(plainLink)
 	c.heard = c.one[:0]
 	return c
 }
@@ -58,8 +63,8 @@ func (c *client) ID() string { return c.conn.ID() }
 // Send is the fourth hop of a message. It runs under a lock of the channel.
 func (c *client) Send(r *channels.Round) {
 	var o engineio.Outcome
-	if c.plain != nil {
-		o = c.plain.send(r)
+	if c.plain {
+		o = c.conn.(plainLink).send(r)
 	} else if m, plain := r.Encoding.(*socketio.Message); plain {
 		o = m.SendTo(c.session)
 	} else {
@@ -173,8 +178,8 @@ func (c *client) leave(s *Server) {
 		s.presence.Exit(tag, c, false)
 	}
 	c.left = true
-	if c.done != nil {
-		close(c.done)
+	if c.waiters != nil {
+		close(c.waiters.left)
 	}
 }
 
@@ -183,22 +188,22 @@ func (c *client) leave(s *Server) {
 func (c *client) gone() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waiting++
-	if c.done == nil {
-		c.done = make(chan struct{})
+	if c.waiters == nil {
+		c.waiters = &waiters{left: make(chan struct{})}
 		if c.left {
-			close(c.done)
+			close(c.waiters.left)
 		}
 	}
-	return c.done
+	c.waiters.n++
+	return c.waiters.left
 }
 
 // stay ends gone.
 func (c *client) stay() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting--; c.waiting == 0 {
-		c.done = nil
+	if c.waiters.n--; c.waiters.n == 0 {
+		c.waiters = nil
 	}
 }
 

@@ -3,7 +3,6 @@ package socketio
 import (
 	"bytes"
 	"errors"
-	"slices"
 
 	"github.com/sb-stream/stream-server/server/socketio/packet"
 )
@@ -39,27 +38,21 @@ type early struct {
 	attachments [][]byte
 }
 
-// arriving is the arrival of this name, or nil.
-func (c *client) arriving(name string) *arrival {
-	for _, a := range c.arrivals {
-		if a.name == name {
-			return a
-		}
-	}
-	return nil
-}
-
 // wait runs check in a goroutine of its own, and then the rest, in the turn of
 // the session.
 func (c *client) wait(self *conn, check func() error, rest func()) {
 	a := &arrival{name: self.namespace.name}
-	c.arrivals = append(c.arrivals, a)
+	if c.arrivals == nil {
+		c.arrivals = make(map[string]*arrival, 1)
+	}
+	c.arrivals[a.name] = a
 	done := func(err error) {
-		i := slices.Index(c.arrivals, a)
-		if i < 0 {
+		if c.arrivals[a.name] != a {
 			return // the client has gone
 		}
-		c.arrivals = slices.Delete(c.arrivals, i, i+1)
+		if delete(c.arrivals, a.name); len(c.arrivals) == 0 {
+			c.arrivals = nil // gives the memory back
+		}
 		if err != nil {
 			c.refuse(a.name, err)
 			return

@@ -37,7 +37,7 @@ type client struct {
 	removed map[string]struct{} // namespaces that the server has taken it out of
 	unknown uint8               // how often it asked for a namespace that there is not
 
-	arrivals []*arrival // checks of it are under way; few
+	arrivals map[string]*arrival // by namespace; checks are under way
 
 	mu    sync.Mutex
 	conns []*conn  // guarded by mu; one for each namespace that it is in, few
@@ -157,7 +157,7 @@ func (c *client) packet(p packet.Packet, attachments [][]byte) error {
 	if p.Type == packet.Connect {
 		return c.join(p)
 	}
-	if a := c.arriving(p.Namespace); a != nil {
+	if a := c.arrivals[p.Namespace]; a != nil {
 		return a.keep(p, attachments)
 	}
 	conn := c.conn(p.Namespace)

@@ -22,7 +22,7 @@ func (c *client) join(p packet.Packet) error {
 	if conn := c.conn(name); conn != nil && conn.left.Load() {
 		c.leave(conn, reasonServerLeft) // the client knows, and comes back
 	}
-	twice := c.conn(name) != nil || c.arriving(name) != nil
+	twice := c.conn(name) != nil || c.arrivals[name] != nil
 	c.mu.Lock()
 	full := len(c.conns)+len(c.removed)+len(c.arrivals)+int(c.unknown) >= maxNamespaces
 	c.mu.Unlock()
