@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -48,12 +50,26 @@ func (s *serve) greet(w io.Writer, addr net.Addr, where server.Redis, key string
 		invitation = "Serving at:\n\n  %s\n\nPublish to it:\n\n"
 	}
 	fmt.Fprintf(w, invitation, page)
-	fmt.Fprintf(w, "  stream-server publish%s %s %s\n", flags, channel, data)
+	fmt.Fprintf(w, "  %s publish%s %s %s\n", calledAs(os.Args[0]), flags, channel, data)
 	command := "PUBLISH"
 	if s.clustered {
 		tls, command = tls+" -c", "SPUBLISH"
 	}
 	fmt.Fprintf(w, "  redis-cli -h %s -p %d%s %s %s%s %s\n\n", where.Host, where.Port, tls, command, s.RedisPrefix, channel, data)
+}
+
+// calledAs is how somebody who called this program calls it again.
+func calledAs(path string) string {
+	const name = "stream-server"
+	dir, base := filepath.Split(path)
+	switch {
+	case strings.Contains(dir, "go-build") && filepath.Base(dir) == "exe":
+		return "go run ."
+	case dir != "" && strings.TrimSuffix(base, ".exe") == name && !strings.Contains(dir, " "):
+		return path
+	default:
+		return name
+	}
 }
 
 // flag is a flag with a file as it stands in a line, or nothing.
