@@ -7,7 +7,7 @@ import (
 
 const (
 	readSize   = 16 << 10 // of the shared buffers
-	parkedSize = 1 << 10  // of the buffer of a socket that cannot wait without one
+	parkedSize = 512      // of the buffer of a socket that cannot wait without one
 )
 
 // buffers are shared by the sockets that have something to read.
@@ -39,13 +39,7 @@ func (c *conn) readShared() error {
 			err = io.EOF
 		}
 		if err == nil {
-			// In a goroutine of its own, because handlers want a large stack, which
-			// this one would keep for as long as the socket is open.
-			go func() { // ends with the handler's call
-				c.pass(r.buf[:r.n])
-				r.passed <- struct{}{}
-			}()
-			<-r.passed
+			c.passAside(r.buf[:r.n], r.passed)
 		}
 		if r.buf != nil {
 			buffers.Put(r.buf)
@@ -79,16 +73,26 @@ func (r *reader) receive(fd uintptr) bool {
 }
 
 func (c *conn) readParked() error {
-	buf := make([]byte, parkedSize)
+	buf, passed := make([]byte, parkedSize), make(chan struct{})
 	for {
 		n, err := c.net.Read(buf)
 		if n > 0 {
-			c.pass(buf[:n])
+			c.passAside(buf[:n], passed)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// passAside is pass in a goroutine of its own, because handlers want a large
+// stack, which that of the reader would be for as long as the socket is open.
+func (c *conn) passAside(p []byte, passed chan struct{}) {
+	go func() { // ends with the handler's call
+		c.pass(p)
+		passed <- struct{}{}
+	}()
+	<-passed
 }
 
 // pass gives p to the handler, unless Close was called: what a peer sends
