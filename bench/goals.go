@@ -49,6 +49,7 @@ func (r *report) goals() *table {
 	for _, g := range []goal{
 		{"resident per idle client", most("epoll", "memory"), 2, "KiB"},
 		{"the same, goroutine", most("goroutine", "memory"), 6, "KiB"},
+		{"the same, over TLS", r.results.median(cell{"epoll", n, 1}, "tls"), 17, "KiB"},
 		{"resident per parked long-poll", r.results.median(cell{"epoll", n, 1}, "parked"), 4, "KiB"},
 		{"CPU per GC cycle", most("epoll", "gc"), 15, "ms"},
 		{"CPU per connect", most("epoll", "connect"), 150, "µs"},

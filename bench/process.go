@@ -26,7 +26,7 @@ type process struct {
 }
 
 var (
-	addressPattern = regexp.MustCompile(`^(?:.*http://localhost|127\.0\.0\.1):(\d+)`)
+	addressPattern = regexp.MustCompile(`^(?:.*https?://localhost|127\.0\.0\.1):(\d+)`)
 	cyclePattern   = regexp.MustCompile(`^gc \d+ .* ms clock, ([\d.]+)\+([\d.]+)/([\d.]+)/([\d.]+)\+([\d.]+) ms cpu`)
 )
 

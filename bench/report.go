@@ -168,14 +168,15 @@ func (r *report) idleTable() *table {
 		head = append(head, name+": KiB each", name+": µs of CPU per connect", name+": ms of CPU per GC cycle (with idle workers)")
 	}
 	most := slices.Max(r.clients)
-	t := newTable(append(head, fmt.Sprintf("KiB per parked poll, N=%s", thousands(most)))...)
+	t := newTable(append(head, "KiB per parked poll, N="+thousands(most), "KiB over TLS, N="+thousands(most))...)
 	for _, s := range r.subjects {
 		row := []string{s.label}
 		for _, n := range r.clients {
 			at := cell{s.name, n, r.channels[0]}
 			row = append(row, show(r.results.median(at, "memory"), 2), show(r.results.median(at, "connect"), 0), show(r.results.median(at, "gc"), 1)+" ("+show(r.results.median(at, "gc all"), 1)+")")
 		}
-		t.row(append(row, show(r.results.median(cell{s.name, most, 1}, "parked"), 2))...)
+		special := cell{s.name, most, 1}
+		t.row(append(row, show(r.results.median(special, "parked"), 2), show(r.results.median(special, "tls"), 2))...)
 	}
 	return t
 }

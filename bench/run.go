@@ -100,6 +100,11 @@ func (b *sitting) turn(ctx context.Context, s subject, began time.Time) error {
 	if err := try(fmt.Sprintf("%d parked polls", most), func() error { return b.park(ctx, s, most) }); err != nil {
 		return err
 	}
+	if s.name == "epoll" { // over TLS both have goroutines
+		if err := try(fmt.Sprintf("%d clients over TLS", most), func() error { return b.secure(ctx, s, most) }); err != nil {
+			return err
+		}
+	}
 	return try("clients that do not read", func() error { return b.slow(ctx, s) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -50,6 +51,49 @@ func (b *sitting) park(ctx context.Context, s subject, clients int) error {
 	b.add(cell{s.name, clients, 1}, "parked", (full-empty)/1024/float64(clients))
 	return nil
 }
+
+// secure measures the memory of idle clients over TLS.
+func (b *sitting) secure(ctx context.Context, s subject, clients int) error {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cert, key, trust, err := makeCertificate(dir)
+	if err != nil {
+		return err
+	}
+	p, err := spawn(b.cores, append(s.args(b.redis), "--tls-cert", cert, "--tls-key", key))
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	empty, err := p.memory("VmRSS")
+	if err != nil {
+		return err
+	}
+	c := b.config(s, p, clients, 1)
+	c.URL, c.TLS = "https://"+p.address, trust
+	swarm, _, err := load.Connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer swarm.Close()
+	// The handshakes' garbage is collected when the next comes along, and then
+	// given back to the system.
+	if err := swarm.Idle(ctx, min(secureIdle, 6*b.idleFor)); err != nil {
+		return err
+	}
+	full, err := p.memory("VmRSS")
+	if err != nil {
+		return err
+	}
+	b.add(cell{s.name, clients, 1}, "tls", (full-empty)/1024/float64(clients))
+	return nil
+}
+
+// secureIdle is how long clients over TLS are idle before memory is measured.
+const secureIdle = 6 * idle
 
 // slowClients is how many clients that run has.
 func (o options) slowClients() int { return min(1000, slices.Max(o.clients)) }

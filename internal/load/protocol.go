@@ -131,7 +131,7 @@ func (c Config) dial(ctx context.Context, from net.Addr) (*Link, error) {
 		}
 		return &Link{conn, bufio.NewReaderSize(conn, readBuffer)}, nil
 	}
-	upgrade := ws.Dialer{NetDial: dialer.DialContext, ReadBufferSize: readBuffer}
+	upgrade := ws.Dialer{NetDial: dialer.DialContext, ReadBufferSize: readBuffer, TLSConfig: c.TLS}
 	conn, reader, _, err := upgrade.Dial(ctx, c.address()+c.Protocol.Path)
 	if err != nil {
 		return nil, err

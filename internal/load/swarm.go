@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,8 @@ import (
 
 // Config says who connects where.
 type Config struct {
-	URL      string // "http://127.0.0.1:8080" or https
+	URL      string      // "http://127.0.0.1:8080" or https
+	TLS      *tls.Config // of https; nil: as the system has it
 	Protocol *Protocol
 	Clients  int
 	Channels int // that the clients are spread over, at most one for each; 1
