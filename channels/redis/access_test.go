@@ -61,8 +61,8 @@ func TestPing(t *testing.T) {
 // log says once what Redis answers.
 func TestPasswordChanges(t *testing.T) {
 	r := redistest.Start(t, "--requirepass", "first")
-	p := newProxy(t, r.Addr(), 0)
-	url := strings.Replace(p.url(), "//", "//:first@", 1)
+	p := redistest.NewProxy(t, r.Addr())
+	url := strings.Replace(p.URL(), "//", "//:first@", 1)
 	b := run(t, Config{URL: url, MaxRedial: 100 * time.Millisecond})
 	b.Listen("x")
 	b.waitLive(t, "x")
@@ -79,7 +79,7 @@ func TestPasswordChanges(t *testing.T) {
 	}
 	set("second")
 	before := stat(t, admin, "total_connections_received")
-	p.cut()
+	p.Cut()
 	b.wait(t, "the loss is told", func() bool { return len(b.lost) == 1 })
 	<-time.After(time.Second)
 	if tries := stat(t, admin, "total_connections_received") - before; tries < 2 || tries > 21 {

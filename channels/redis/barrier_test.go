@@ -17,8 +17,9 @@ import (
 func TestBarrier(t *testing.T) {
 	const publishers, each = 20, 50
 	r := redistest.Start(t)
-	p := newProxy(t, r.Addr(), 5*time.Millisecond)
-	b := run(t, Config{URL: p.url()})
+	p := redistest.NewProxy(t, r.Addr())
+	p.Delay(5 * time.Millisecond)
+	b := run(t, Config{URL: p.URL()})
 	publisher := newBroker(t, Config{URL: r.URL(), Prefix: "sb:"})
 	b.Listen("x")
 	b.waitLive(t, "x")
@@ -51,8 +52,8 @@ func TestBarrier(t *testing.T) {
 // the connection breaks.
 func TestBarrierFails(t *testing.T) {
 	r := redistest.Start(t)
-	p := newProxy(t, r.Addr(), 0)
-	b := run(t, Config{URL: p.url()})
+	p := redistest.NewProxy(t, r.Addr())
+	b := run(t, Config{URL: p.URL()})
 	if err := b.Barrier(t.Context(), "x"); !errors.Is(err, errUnconfirmed) {
 		t.Errorf("Barrier of a channel that nobody asked for = %v, want %v", err, errUnconfirmed)
 	}
@@ -78,7 +79,7 @@ func TestBarrierFails(t *testing.T) {
 		}
 		return n == cap(results)+1
 	})
-	p.cut()
+	p.Cut()
 	for range cap(results) {
 		if err := <-results; !errors.Is(err, errBroken) {
 			t.Errorf("Barrier when the connection breaks = %v, want %v", err, errBroken)

@@ -91,16 +91,17 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 func TestSubscribeDuringReconnect(t *testing.T) {
 	const cuts, each = 20, 10 // 200 tries
 	r := redistest.Start(t)
-	p := newProxy(t, r.Addr(), 15*time.Millisecond)
+	p := redistest.NewProxy(t, r.Addr())
+	p.Delay(15 * time.Millisecond)
 	b := run(t, Config{
-		URL: p.url(), MinRedial: time.Millisecond, MaxRedial: 20 * time.Millisecond,
+		URL: p.URL(), MinRedial: time.Millisecond, MaxRedial: 20 * time.Millisecond,
 		CheckInterval: time.Hour, // it must not need the check
 	})
 	publisher := run(t, Config{URL: r.URL()})
 	b.Listen("first")
 	b.waitLive(t, "first")
 	for cut := range cuts {
-		p.cut()
+		p.Cut()
 		var tags []string
 		for i := range each {
 			tag := fmt.Sprint(cut, "-", i)

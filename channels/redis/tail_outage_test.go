@@ -45,8 +45,8 @@ func publishDurable(t *testing.T, b *Broker, tags []string) (stop func() int) {
 func TestNothingDurableIsLost(t *testing.T) {
 	const partitions = 4
 	r := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	p := newProxy(t, r.Addr(), 0)
-	b := run(t, quick(p.url(), partitions))
+	p := redistest.NewProxy(t, r.Addr())
+	b := run(t, quick(p.URL(), partitions))
 	publisher := newBroker(t, Config{URL: r.URL(), Prefix: "sb:", StreamPartitions: partitions})
 	tags := []string{"a", "b", "c", "feed:football:fantasy", "e", "f"}
 	for _, tag := range tags {
@@ -72,7 +72,7 @@ func TestNothingDurableIsLost(t *testing.T) {
 	}
 	for range 3 {
 		more()
-		p.cut()
+		p.Cut()
 		more()
 		r.Kill()
 		r.Restart()
@@ -190,18 +190,18 @@ func TestStreamThatChanged(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := redistest.Start(t)
-			p := newProxy(t, r.Addr(), 0)
-			b := run(t, quick(p.url(), 1))
+			p := redistest.NewProxy(t, r.Addr())
+			b := run(t, quick(p.URL(), 1))
 			b.Listen("x")
 			b.waitLive(t, "x")
 			conn := dial(t, r)
 			add(conn, 1, 3)
 			b.waitDurable(t, "x", "1", "2", "3")
-			p.refuse(true)
-			p.cut()
+			p.Refuse(true)
+			p.Cut()
 			b.wait(t, "the cut", func() bool { return len(b.lost) == 1 })
 			tt.change(t, r)
-			p.refuse(false)
+			p.Refuse(false)
 			told := fmt.Sprintf("[%s x]", tt.told)
 			if tt.told != "" {
 				b.wait(t, "the loss is told", func() bool { return slices.Contains(b.lost, told) })

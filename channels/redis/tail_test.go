@@ -138,8 +138,8 @@ func TestPartitions(t *testing.T) {
 func TestManyLargeMessages(t *testing.T) {
 	const n, size = 60, 400 << 10 // 24 MB
 	r := redistest.Start(t)
-	p := newProxy(t, r.Addr(), 0)
-	config := quick(p.url(), 1)
+	p := redistest.NewProxy(t, r.Addr())
+	config := quick(p.URL(), 1)
 	config.MaxPublish, config.PingTimeout = 1<<20, 5*time.Second
 	b := run(t, config)
 	b.Listen("x")
@@ -147,12 +147,12 @@ func TestManyLargeMessages(t *testing.T) {
 	conn := dial(t, r)
 	do(t, conn, "XADD sb:stream * channel x data begin")
 	b.waitDurable(t, "x", "begin")
-	p.refuse(true)
-	p.cut()
+	p.Refuse(true)
+	p.Cut()
 	for i := range n {
 		do(t, conn, "XADD sb:stream * channel x data", fmt.Sprint(i, strings.Repeat(" ", size)))
 	}
-	p.refuse(false)
+	p.Refuse(false)
 	b.wait(t, "all have come", func() bool { return len(b.durable["x"]) >= n+1 })
 	for i, data := range b.got("x")[1:] {
 		if want := fmt.Sprint(i, " "); !strings.HasPrefix(data, want) || len(data) < size {

@@ -137,17 +137,17 @@ func TestTLSIsNeverGivenUp(t *testing.T) {
 	var now atomic.Pointer[tls.Certificate]
 	show := func(c tls.Certificate) { now.Store(&c) }
 	show(pair(t, ours))
-	p := newProxyTLS(t, r.Addr(), &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	p := redistest.NewProxyTLS(t, r.Addr(), &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return now.Load(), nil
 	}})
 	b := run(t, Config{
-		URL: strings.Replace(p.url(), "redis://", "rediss://:hunter2@", 1), TLS: settings(t, redisnet.Files{CA: ours.CA}),
+		URL: strings.Replace(p.URL(), "redis://", "rediss://:hunter2@", 1), TLS: settings(t, redisnet.Files{CA: ours.CA}),
 		MaxRedial: 100 * time.Millisecond,
 	})
 	b.Listen("x")
 	b.waitLive(t, "x")
 	show(pair(t, theirs))
-	p.cut()
+	p.Cut()
 	b.wait(t, "the loss is told", func() bool { return len(b.lost) == 1 })
 	const refused = "redis: connection refused, redialling"
 	eventually(t, "the log says why", func() bool { return len(b.logged(refused)) == 1 })

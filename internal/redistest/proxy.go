@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type Proxy struct {
 	wg    sync.WaitGroup
 	mu    sync.Mutex
 	pipes map[*pipe]bool // guarded by mu; nil once it has ended
+	shut  bool           // guarded by mu; new connections are ended at once
 }
 
 // A pipe is one connection through the Proxy.
@@ -33,10 +35,22 @@ type pipe struct {
 // NewProxy starts one until the test ends.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
+	return startProxy(t, target, func(l net.Listener) net.Listener { return l })
+}
+
+// NewProxyTLS is NewProxy that takes TLS, and passes on what is in it.
+func NewProxyTLS(t testing.TB, target string, config *tls.Config) *Proxy {
+	t.Helper()
+	return startProxy(t, target, func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
+}
+
+func startProxy(t testing.TB, target string, wrap func(net.Listener) net.Listener) *Proxy {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l = wrap(l)
 	p := &Proxy{listener: l, target: target, pipes: make(map[*pipe]bool)}
 	p.wg.Go(p.accept) // ends with the listener
 	t.Cleanup(func() {
@@ -64,6 +78,16 @@ func (p *Proxy) Delay(d time.Duration) { p.delay.Store(int64(d)) }
 // Silence makes the connections that there are pass nothing on any more, though
 // they stay open. New ones are as ever.
 func (p *Proxy) Silence() { p.each(func(c *pipe) { c.silent.Store(true) }) }
+
+// Cut ends the connections that there are. New ones are as ever.
+func (p *Proxy) Cut() { p.each((*pipe).close) }
+
+// Refuse makes new connections end at once, or not any more.
+func (p *Proxy) Refuse(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut = yes
+}
 
 func (c *pipe) close() {
 	_ = c.client.Close()
@@ -97,7 +121,7 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) serve(c *pipe) {
 	p.mu.Lock()
-	if p.pipes == nil {
+	if p.pipes == nil || p.shut {
 		p.mu.Unlock()
 		c.close()
 		return
