@@ -165,14 +165,7 @@ func (s *Server) hear(c *client, e *socketio.Event, tags []string, missed map[st
 		return err
 	}
 	s.noteSubscribed(c, subscriptions)
-	silence := !e.WantsAck()
-	if said := s.echo(e); said != nil {
-		wishes, silence = said.presence(c.identity()), true
-	}
-	ready := c.attend(s.presence, wishes, silence)
-	if silence {
-		wishes = nil // who is there is told by an event
-	}
+	wishes, ready := s.attend(c, e, wishes)
 	if len(ready) == 0 && allLive(subscriptions) {
 		e.AckJSON(mustJSON(subscribedTo(tags, subscriptions)))
 		return nil

@@ -142,6 +142,21 @@ func asPresent(who identity.Who, tag string) presence.Who {
 	return presence.Who{ID: name.ID, Guest: guest, Said: name.Said}
 }
 
+// attend is that of the client, with the wishes of its event. Of those, the ones
+// are returned that the ack is to answer: in silence, and to Laravel Echo, who is
+// there is told by an event.
+func (s *Server) attend(c *client, e *socketio.Event, wishes map[string]bool) (asked map[string]bool, ready []<-chan struct{}) {
+	if said := s.echo(e); said != nil {
+		c.attend(s.presence, said.presence(c.identity()), true)
+		return nil, nil
+	}
+	if !e.WantsAck() {
+		c.attend(s.presence, wishes, true)
+		return nil, nil
+	}
+	return wishes, c.attend(s.presence, wishes, false)
+}
+
 // attend makes the client be in those of the channels that it hears, or leave
 // them. What it returns is closed once it is shown there, and it is to be
 // welcome then; in silence, it is told by an event.

@@ -8,7 +8,6 @@ package identity
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -38,26 +37,6 @@ type Grant struct {
 	Until    time.Time     // when it ends, or has to be asked for again; zero: never
 	Again    *Credentials  // to ask again with; nil: it ends, as a token does
 	Ended    bool          // it was one, and it has ended
-}
-
-// Names are who somebody is in a channel, by its tag, where the web server gives
-// them a name for each.
-type Names map[string]Name
-
-// A Name is who somebody is in one channel.
-type Name struct {
-	ID   string
-	Said json.RawMessage // what the web server says of them, an object; compact
-}
-
-// In is who this is in a channel.
-func (w Who) In(tag string) (name Name, guest bool) {
-	if w.Grant != nil && !w.Grant.Ended {
-		if name, ok := w.Grant.Names[tag]; ok {
-			return name, false
-		}
-	}
-	return Name{ID: w.Member}, w.Guest()
 }
 
 // Guest reports whether nobody knows who this is.

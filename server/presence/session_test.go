@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -95,11 +96,12 @@ func (s *session) Tell(told any) {
 		s.mu.Unlock()
 		panic("presence: a session was told " + e.name + " that has left, or is not welcome")
 	}
-	news := e.name + " " + string(e.body)
+	var news strings.Builder
+	news.WriteString(e.name + " " + string(e.body))
 	for _, said := range e.said {
-		news += " " + string(said)
+		news.WriteString(" " + string(said))
 	}
-	s.news = append(s.news, news)
+	s.news = append(s.news, news.String())
 	s.mu.Unlock()
 	if e.name == EventAll {
 		s.set(e.body)
