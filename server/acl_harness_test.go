@@ -118,8 +118,9 @@ func (r *aclRedis) publisher() *web.Publisher {
 	return p
 }
 
-// start runs a server as its user, who looks often at what it may.
-func (r *aclRedis) start() (*node, *redis.Broker, *logtest.Hook) {
+// start runs a server as its user, who looks often at what it may; its canary
+// subscribes to one channel.
+func (r *aclRedis) start(canary time.Duration) (*node, *redis.Broker, *logtest.Hook) {
 	r.t.Helper()
 	log, hook := logtest.NewNullLogger()
 	b, err := redis.New(redis.Config{
@@ -130,7 +131,7 @@ func (r *aclRedis) start() (*node, *redis.Broker, *logtest.Hook) {
 		r.t.Fatal(err)
 	}
 	return start(r.t, server.Config{
-		Broker: b, Log: log, PublishKeys: []string{"key"},
+		Broker: b, Log: log, PublishKeys: []string{"key"}, Canary: canary,
 		Identity: identity.Config{SessionCookie: "sid", SessionKey: "sess:{}", Store: r.store()},
 	}), b, hook
 }
