@@ -85,11 +85,20 @@ func (p *Rosters) askLocked(r *roster) {
 	p.touchLocked(r)
 }
 
-// answeredLocked looks whether all have answered.
+// answeredLocked looks whether all have answered: as many as the question has
+// reached, and those of whom something was known before a break. These may come
+// back later than this node, and are asked again.
 func (p *Rosters) answeredLocked(r *roster) {
-	if q := r.asking; q != nil && q.expected >= 0 && len(q.answered) >= q.expected {
-		p.syncedLocked(r)
+	q := r.asking
+	if q == nil || q.expected < 0 || len(q.answered) < q.expected {
+		return
 	}
+	for _, said := range r.others {
+		if said.former && !said.empty() {
+			return
+		}
+	}
+	p.syncedLocked(r)
 }
 
 // syncedLocked ends an inquiry: who has not answered has nobody here.
