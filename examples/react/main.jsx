@@ -46,7 +46,7 @@ function App() {
     const body = new URLSearchParams({ channel, text });
     const answer = await fetch("/publish", { method: "POST", body }).catch(() => ({ ok: false, status: "no answer" }));
     setFault(answer.ok ? "" : `Not published: ${answer.status}`);
-    if (answer.ok) setText("");
+    if (answer.ok) setText((now) => (now === text ? "" : now)); // the next one may be there already
   };
   return (
     <>

@@ -39,13 +39,14 @@ const App = {
     const text = ref("");
     const fault = ref("");
     const publish = async () => {
-      const body = new URLSearchParams({ channel: channel.value, text: text.value });
+      const said = text.value;
+      const body = new URLSearchParams({ channel: channel.value, text: said });
       const answer = await fetch("/publish", { method: "POST", body }).catch(() => ({
         ok: false,
         status: "no answer",
       }));
       fault.value = answer.ok ? "" : `Not published: ${answer.status}`;
-      if (answer.ok) text.value = "";
+      if (answer.ok && text.value === said) text.value = ""; // the next one may be there already
     };
     return { channel, open, text, fault, publish, connected: useConnected() };
   },
