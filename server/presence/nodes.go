@@ -105,8 +105,8 @@ func (p *Rosters) answeredLocked(r *roster) {
 func (p *Rosters) syncedLocked(r *roster) {
 	r.asking, r.synced = nil, true
 	for node, said := range r.others {
-		if said.former {
-			p.dropLocked(r, node)
+		if said.former { // what it said before may yet come, late
+			p.putLocked(r, node, &report{Seq: said.Seq, at: said.at})
 		}
 	}
 	p.touchLocked(r)
@@ -238,14 +238,12 @@ func (p *Rosters) heard(tag, node string, said *report) {
 		p.touchLocked(r)
 	}
 	said.at = time.Now()
-	switch {
-	case before == nil && said.empty():
-	case before != nil && before.same(said):
+	if before != nil && before.same(said) {
 		before.Seq, before.at, before.former = said.Seq, said.at, false
-		p.putLocked(r, node, before)
-	default: // one that is empty is kept as well, because an older one may come late
-		p.putLocked(r, node, said)
+		said = before
+	} else if before != nil || !said.empty() {
 		p.touchLocked(r)
 	}
+	p.putLocked(r, node, said) // also one that is empty, because an older one may come late
 	p.answeredLocked(r)
 }
