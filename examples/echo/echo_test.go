@@ -170,7 +170,7 @@ func TestTimes(t *testing.T) {
 			if got := c.exchange("", "2"); got != "2" {
 				t.Fatalf("first came %q, want the ping", got)
 			}
-			within(t, start, 250*time.Millisecond, 550*time.Millisecond)
+			within(t, start, 250*time.Millisecond, 450*time.Millisecond)
 			if got := c.exchange("3", "2"); got != "2" {
 				t.Fatalf("after the pong came %q, want a ping", got)
 			}
@@ -178,14 +178,14 @@ func TestTimes(t *testing.T) {
 			if got := c.exchange("", closed); got != closed {
 				t.Fatalf("without a pong came %q", got)
 			}
-			within(t, start, 150*time.Millisecond, 600*time.Millisecond)
+			within(t, start, 150*time.Millisecond, 400*time.Millisecond)
 
 			start = time.Now()
 			c = open(t, url, "3")
 			if got := c.exchange("", closed); got != closed {
 				t.Fatalf("without a ping of the client came %q", got)
 			}
-			within(t, start, 450*time.Millisecond, 950*time.Millisecond)
+			within(t, start, 450*time.Millisecond, 750*time.Millisecond)
 
 			c = open(t, newServer(t, "socket", engineio.Options{}), "4")
 			start = time.Now()
@@ -195,7 +195,7 @@ func TestTimes(t *testing.T) {
 			if got := c.exchange("", closed); got != closed {
 				t.Fatalf("without a namespace came %q", got)
 			}
-			within(t, start, 900*time.Millisecond, 1700*time.Millisecond)
+			within(t, start, 900*time.Millisecond, 1300*time.Millisecond)
 		})
 	}
 }
