@@ -96,9 +96,6 @@ const (
 // presence is in which channels Laravel Echo is to be shown: those in which the
 // application has named who it is.
 func (e *echo) presence(who identity.Who) map[string]bool {
-	if e == nil {
-		return nil
-	}
 	if _, guest := who.In(e.Channel); guest || !strings.HasPrefix(e.Channel, identity.PresencePrefix) {
 		return nil
 	}

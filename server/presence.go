@@ -177,10 +177,10 @@ func (c *client) attend(all *presence.Rosters, wishes map[string]bool, silence b
 				c.present = make(map[string]struct{}, 1)
 			}
 			c.present[c.heard[i].Tag] = struct{}{}
-			if silence {
-				all.Return(c.heard[i].Tag, asPresent(c.who, c.heard[i].Tag), c)
+			if who := asPresent(c.who, tag); silence {
+				all.Return(c.heard[i].Tag, who, c)
 			} else {
-				ready = append(ready, all.Enter(c.heard[i].Tag, asPresent(c.who, c.heard[i].Tag), c))
+				ready = append(ready, all.Enter(c.heard[i].Tag, who, c))
 			}
 		}
 	}

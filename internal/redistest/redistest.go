@@ -163,7 +163,7 @@ func (s *Server) start() error {
 		s.process = nil
 		return fmt.Errorf("redistest: %w", err)
 	}
-	go func(process *exec.Cmd, ended chan<- struct{}) {
+	go func(process *exec.Cmd, ended chan<- struct{}) { // ends with the process
 		_ = process.Wait()
 		close(ended)
 	}(s.process, s.ended)
