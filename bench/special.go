@@ -23,33 +23,19 @@ const (
 
 // park measures the memory of parked long-polls.
 func (b *sitting) park(ctx context.Context, s subject, clients int) error {
-	p, err := spawn(b.cores, s.args(b.redis))
-	if err != nil {
-		return err
-	}
-	defer p.stop()
-	empty, err := p.memory("VmRSS")
-	if err != nil {
-		return err
-	}
-	c := b.config(s, p, clients, 1)
-	parked, err := load.Park(ctx, c, "/socket.io/")
-	if err != nil {
-		return err
-	}
-	defer parked.Close()
-	if err := sleep(ctx, min(idle, b.idleFor)); err != nil {
-		return err
-	}
-	full, err := p.memory("VmRSS")
-	if err != nil {
-		return err
-	}
-	if n := parked.Ended(); n > 0 {
-		return fmt.Errorf("%d of %d parked polls ended", n, clients)
-	}
-	b.add(cell{s.name, clients, 1}, "parked", (full-empty)/1024/float64(clients))
-	return nil
+	return b.resident(cell{s.name, clients, 1}, "parked", s.args(b.redis), func(p *process) (func() error, func(), error) {
+		parked, err := load.Park(ctx, b.config(s, p, clients, 1), "/socket.io/")
+		if err != nil {
+			return nil, nil, err
+		}
+		return func() error {
+			err := sleep(ctx, min(idle, b.idleFor))
+			if n := parked.Ended(); err == nil && n > 0 {
+				err = fmt.Errorf("%d of %d parked polls ended", n, clients)
+			}
+			return err
+		}, parked.Close, nil
+	})
 }
 
 // secure measures the memory of idle clients over TLS.
@@ -63,7 +49,24 @@ func (b *sitting) secure(ctx context.Context, s subject, clients int) error {
 	if err != nil {
 		return err
 	}
-	p, err := spawn(b.cores, append(s.args(b.redis), "--tls-cert", cert, "--tls-key", key))
+	args := append(s.args(b.redis), "--tls-cert", cert, "--tls-key", key)
+	return b.resident(cell{s.name, clients, 1}, "tls", args, func(p *process) (func() error, func(), error) {
+		c := b.config(s, p, clients, 1)
+		c.URL, c.TLS = "https://"+p.address, trust
+		swarm, _, err := load.Connect(ctx, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		// The handshakes' garbage is collected when the next comes along, and then
+		// given back to the system.
+		return func() error { return swarm.Idle(ctx, min(secureIdle, 6*b.idleFor)) }, swarm.Close, nil
+	})
+}
+
+// resident measures what each client adds to the memory of a subject, when they
+// have connected and then been idle.
+func (b *sitting) resident(c cell, metric string, args []string, connect func(*process) (wait func() error, end func(), err error)) error {
+	p, err := spawn(b.cores, args)
 	if err != nil {
 		return err
 	}
@@ -72,23 +75,19 @@ func (b *sitting) secure(ctx context.Context, s subject, clients int) error {
 	if err != nil {
 		return err
 	}
-	c := b.config(s, p, clients, 1)
-	c.URL, c.TLS = "https://"+p.address, trust
-	swarm, _, err := load.Connect(ctx, c)
+	wait, end, err := connect(p)
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
-	// The handshakes' garbage is collected when the next comes along, and then
-	// given back to the system.
-	if err := swarm.Idle(ctx, min(secureIdle, 6*b.idleFor)); err != nil {
+	defer end()
+	if err := wait(); err != nil {
 		return err
 	}
 	full, err := p.memory("VmRSS")
 	if err != nil {
 		return err
 	}
-	b.add(cell{s.name, clients, 1}, "tls", (full-empty)/1024/float64(clients))
+	b.add(c, metric, (full-empty)/1024/float64(c.clients))
 	return nil
 }
 
