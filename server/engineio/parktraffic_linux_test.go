@@ -6,6 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -96,12 +98,22 @@ func pollAtRandom(a *app, r *rand.Rand) error {
 // TestParkedReadsLate: an answer that does not fit goes on when there is room,
 // and so does its session.
 func TestParkedReadsLate(t *testing.T) {
-	a := newSite(t, SocketsEpoll, Options{QueueBytes: 1 << 30}, nil)
+	const room = 64 << 10 // that the kernel has, which would grow to megabytes
+	a := newSite(t, SocketsEpoll, Options{QueueBytes: 1 << 30}, func(web *httptest.Server) {
+		web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				_ = conn.(*net.TCPConn).SetWriteBuffer(room)
+			}
+		}
+	})
 	c := a.keep(t)
+	if err := c.conn.(*net.TCPConn).SetReadBuffer(room); err != nil {
+		t.Fatal(err)
+	}
 	s := c.begin(a, path4)
 	for i := range 3 {
 		c.poll(s)
-		want := string(numbered(16<<20 + i))
+		want := string(numbered(16*room + i))
 		s.text(want)
 		eventually(t, "the answer is being written", func() bool {
 			s.mu.Lock()
