@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"cmp"
 	"sync/atomic"
 	"time"
 )
@@ -42,8 +43,16 @@ func (r *Round) Late(c Client, o Outcome) {
 	}
 }
 
-// Number is that of the first message of the round; 0 for a gap.
-func (r *Round) Number() uint64 { return r.Messages[0].number }
+// Numbers are those of the first and the last message of the round that is no
+// gap; 0 if there is none.
+func (r *Round) Numbers() (first, last uint64) {
+	for i := range r.Messages {
+		if n := r.Messages[i].number; n > 0 {
+			first, last = cmp.Or(first, n), n
+		}
+	}
+	return first, last
+}
 
 // A Fate is what became of one message on this node: how many clients there
 // were, and of these, who had to wait, was closed as slow, or had gone.

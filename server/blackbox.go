@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sb-stream/stream-server/channels"
+	"github.com/sb-stream/stream-server/server/engineio"
 )
 
 // A blackBox is the flight recorder: what the last sessions did, and what was
@@ -46,11 +47,12 @@ const (
 	deedRefused                  // it may not hear a channel; the reason is the code
 	deedUnsubscribed             // it hears it no more; a reason is there if it did not ask for that
 	deedBehind                   // its connection takes no more
+	deedDropped                  // it is closed, for a round of a channel was too much; count is how far the round goes after number
 	deedClosed                   // a session ended
 	deedGap                      // the clients of a channel, or of all, may have missed something
 )
 
-var deedNames = [...]string{"connected", "identified", "subscribed", "refused", "unsubscribed", "behind", "closed", "gap"}
+var deedNames = [...]string{"connected", "identified", "subscribed", "refused", "unsubscribed", "behind", "dropped", "closed", "gap"}
 
 // A record is one event.
 type record struct {
@@ -170,13 +172,24 @@ func (s *Server) noteMember(d deed, c *client, member string) {
 }
 
 // late is channels.Config.Late: of whoever does not get a message at once, the
-// recorder notes that the connection takes no more. Who polls waits often.
+// recorder notes that the connection takes no more, or that it was closed for
+// that. Who polls waits often.
 func (s *Server) late(r *channels.Round, of channels.Client, o channels.Outcome) {
-	if c, ok := of.(*client); ok && o == channels.Behind {
-		s.blackBox.add(record{
-			deed: deedBehind, session: s.blackBox.hash(c.ID()), channel: s.blackBox.hash(r.Channel), number: r.Number(),
-		}, "")
+	c, ok := of.(*client)
+	if !ok || o != channels.Behind && o != channels.Dropped {
+		return
 	}
+	first, last := r.Numbers()
+	if first == 0 {
+		first = s.channels.Last()
+		last = first
+	}
+	e := record{deed: deedBehind, session: s.blackBox.hash(c.ID()), channel: s.blackBox.hash(r.Channel), number: first}
+	reason := ""
+	if o == channels.Dropped {
+		e.deed, e.count, reason = deedDropped, uint32(last-first), engineio.ReasonSlow
+	}
+	s.blackBox.add(e, reason)
 }
 
 // noteGap records that messages of a channel may be missing; of all if tag is

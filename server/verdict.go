@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/sb-stream/stream-server/server/engineio"
 )
 
 // A suspect is a session that why is asked of.
@@ -18,7 +16,9 @@ type suspect struct {
 
 // only leaves what concerns a channel, and the whole session.
 func (p *suspect) only(channel uint64) {
-	p.events = slices.DeleteFunc(p.events, func(e record) bool { return e.channel != 0 && e.channel != channel })
+	p.events = slices.DeleteFunc(p.events, func(e record) bool {
+		return e.channel != 0 && e.channel != channel && e.deed != deedDropped
+	})
 }
 
 // suspects is the session of this id, or those of a member, in the order in
@@ -67,15 +67,14 @@ func (p *suspect) began() int64 {
 func (s *Server) judge(p *suspect, tag string, messages []whyMessage, i int) verdict {
 	m := &messages[i]
 	v := verdict{Session: p.name, Why: whyUnknown}
-	var last, behind *record
+	var last, behind, dropped *record
 	for j := range p.events {
-		e := &p.events[j]
-		if e.number >= m.number && (e.deed != deedBehind || e.number > m.number) {
-			continue // it happened later
-		}
-		if e.deed == deedBehind {
+		switch e := &p.events[j]; {
+		case e.deed == deedBehind && e.number <= m.number:
 			behind = e
-		} else if e.deed != deedIdentified {
+		case e.deed == deedDropped && e.holds(m.number) && e.channel == s.blackBox.hash(tag):
+			dropped = e
+		case e.deed != deedBehind && e.deed != deedIdentified && e.number < m.number:
 			last = e
 		}
 	}
@@ -91,8 +90,9 @@ func (s *Server) judge(p *suspect, tag string, messages []whyMessage, i int) ver
 		v.At, v.Why = &at, whyNotConnected
 	}
 	switch {
-	case v.Got && m.Dropped+m.Ended > 0 && p.endedSlow(s, m.number, messages, i):
-		v.Got, v.Why = false, whyDropped
+	case dropped != nil && m.Dropped > 0:
+		at := time.UnixMilli(dropped.at).UTC()
+		v.Got, v.Why, v.At, v.Reason = false, whyDropped, &at, ""
 	case v.Got && m.Waited > 0 && behind != nil:
 		v.Why = whyWaited
 	case !v.Got:
@@ -116,22 +116,16 @@ func settled(e *record, reason string) (got bool, why string) {
 			return false, whyRevoked
 		}
 		return false, whyNotSubscribed
-	case deedClosed:
+	case deedDropped, deedClosed:
 		return false, whyEnded
 	default:
 		return false, whyNotSubscribed
 	}
 }
 
-// endedSlow reports whether the session was closed as slow by this message.
-func (p *suspect) endedSlow(s *Server, number uint64, messages []whyMessage, i int) bool {
-	next := uint64(1<<64 - 1)
-	if i+1 < len(messages) {
-		next = messages[i+1].number
-	}
-	return slices.ContainsFunc(p.events, func(e record) bool {
-		return e.deed == deedClosed && e.number >= number && e.number < next && s.blackBox.reason(e) == engineio.ReasonSlow
-	})
+// holds reports whether the message of this number may be one of the round.
+func (e *record) holds(number uint64) bool {
+	return e.number <= number && number <= e.number+uint64(e.count)
 }
 
 // replayed is the event by which the session came back and got the message; nil
