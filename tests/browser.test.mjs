@@ -65,7 +65,7 @@ for (const [kind, reach] of Object.entries(kinds)) {
     await page.getByRole("button", { name: "Listen", exact: true }).click();
     await page.getByRole("button", { name: "Stop listening to chat room" }).waitFor();
     assert.ok(page.url().endsWith("?channel=feed%3Afootball%3Afantasy&channel=chat+room"), page.url());
-    assert.equal(await page.locator("#sessions").textContent(), "3");
+    await page.locator("#sessions", { hasText: /^3$/ }).waitFor();
     for (const tab of ["redis-cli", "Browser", "Node", "PHP", "Python", "Go", "curl"]) {
       await page.getByRole("tab", { name: tab }).click();
       assert.match(await page.locator("#code").textContent(), /feed:football:fantasy/);

@@ -76,9 +76,10 @@ test("clients of all versions come back from a server that ends", async (t) => {
       });
       client.on("disconnect", (reason) => seen.reasons.push(reason));
       client.on("numbers", (n) => seen.numbers.push(n));
-      seen.settled = () => client.transportName() !== undefined;
+      seen.settled = () => client.transportName() === client.wanted;
       all.push(seen);
     }
+    await eventually(`${row.version} is connected`, () => all.every((seen) => seen.sessions === 1 && seen.settled()));
   }
   for (const transport of ["websocket", "polling"]) {
     const client = new Client(balancer.url, { transports: [transport], WebSocket });

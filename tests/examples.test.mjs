@@ -51,7 +51,7 @@ async function example(t, name, extra = {}) {
   });
   for await (const line of createInterface({ input: child.stdout })) {
     const [, url] = /^Open (http:\S+)$/.exec(line) ?? [];
-    if (url) return { url, stream: `http://localhost:${http}`, broker };
+    if (url) return { url, stream: `http://localhost:${http}`, broker, redis };
   }
   assert.fail(`${name} ended: ${log}`);
 }
@@ -144,6 +144,7 @@ for (const name of ["react", "vue"]) {
     await live(page);
     const listeners = (channel, n) => heard(redis.port, channel, n);
     await listeners("feed:red", 1);
+    await soon("it was said", () => said.length > 0);
     assert.deepEqual(said, ["subscribe feed:red"], "StrictMode's second mount is no second subscription");
     await page.fill("#text", "hello 😀");
     await page.press("#text", "Enter");
@@ -171,6 +172,7 @@ for (const name of ["react", "vue"]) {
     assert.equal((await items(page)).length, 0);
     await page.check("#open");
     await listeners("feed:blue", 1);
+    await soon("all was said", () => said.length >= 5);
     assert.deepEqual(said, [
       ...["subscribe feed:red", "unsubscribe feed:red", "subscribe feed:blue"],
       ...["unsubscribe feed:blue", "subscribe feed:blue"],
@@ -266,10 +268,11 @@ shows("chat", null, async (t) => {
 });
 
 shows("members", ["redis-server", "--version"], async (t) => {
-  const { url } = await example(t, "members");
+  const { url, redis } = await example(t, "members");
   const page = await open(t, url);
   await page.click("#login button");
   await soon("she is known", async () => (await page.textContent("#who")) === "alice");
+  await heard(redis, "private:members", 1);
   await page.click("text=Tell members");
   await page.waitForSelector("#lines li:has-text('private:members hello')");
   await look(page, "members");

@@ -34,6 +34,7 @@ async function fanout(t, io, server, port) {
     return sockets.every((s) => s.io.engine.transport.name === "websocket" && !s.io.engine.upgrading);
   });
   await sleep(500);
+  await eventually("the last to come has heard many", () => seen.every((numbers) => numbers.length > 50));
   clearInterval(load);
   await publisher.close();
   const last = n - 1;

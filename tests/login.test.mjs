@@ -46,6 +46,9 @@ for (const transport of ["websocket", "polling"]) {
     };
     await newest("private:members forbidden: this channel is not open to you");
     assert.equal(await page.locator("#who").textContent(), "a guest");
+    await eventually("feed:news is heard", async () => {
+      return (await redisCli(redis.port, "PUBSUB", "NUMSUB", "sb:feed:news")).endsWith("\n1");
+    });
     await page.click("text=Tell everybody");
     await newest("feed:news hello");
     await tell("private:members");

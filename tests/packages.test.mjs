@@ -3,6 +3,7 @@
 // against a real server.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -121,7 +122,8 @@ test("they run in Node", async (t) => {
   const server = await startServer(t);
   for (const name of ["client.mjs", "client.cjs"]) {
     await writeFile(join(project, name), programs[name]);
-    const { child, ended } = start(t, "node", [name, server.url], { cwd: project });
+    const { child } = start(t, "node", [name, server.url], { cwd: project });
+    const ended = once(child, "close"); // and all that it said has come
     let said = "";
     child.stdout.on("data", (text) => (said += text));
     child.stderr.on("data", (text) => (said += text));
@@ -161,9 +163,9 @@ test("stream-server-web without the library says so", async () => {
 
 test("a page of the server's own has the bundled package, another the script", async (t) => {
   const server = await startServer(t);
-  const seen = async (page) => {
+  const seen = async (page, pages) => {
     const publish = () => redisCli(server.broker, "PUBLISH", "sb:feed", '"it arrives"');
-    await eventually("the page listens", async () => (await publish()) !== "0");
+    await eventually("the page listens", async () => (await publish()) === `${pages}`);
     await page.waitForFunction(() => document.title === "it arrives");
   };
   const { outputFiles } = await build({
@@ -178,14 +180,14 @@ test("a page of the server's own has the bundled package, another the script", a
   const html = `<!doctype html><title>x</title><script>${outputFiles[0].text}</script>`;
   await own.route("**/deep/app", (route) => route.fulfill({ contentType: "text/html", body: html }));
   await own.goto(`${server.url}/deep/app`);
-  await seen(own);
+  await seen(own, 1);
 
   const other = await newPage(t);
   const script = await readFile(installed("stream-server-client", "dist/sb.js"), "utf8");
   const tag = `<!doctype html><title>x</title><script src="/sb.js"></script><script>
     SB.connect("${server.url}"); SB.comet("feed", function (data) { document.title = data; });</script>`;
   await other.goto(await servePage(t, tag, { "/sb.js": script }));
-  await seen(other);
+  await seen(other, 2);
 });
 
 const { ModuleKind, ModuleResolutionKind } = ts;

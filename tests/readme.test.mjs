@@ -19,9 +19,10 @@ const blocks = (language, text = readme) =>
 /** Starts a server by a line of the README, and returns what ends it. */
 async function serve(t, line, env) {
   const child = spawn("sh", ["-c", line], { cwd: root, env, stdio: ["ignore", "pipe", "inherit"], detached: true });
-  const ended = once(child, "exit");
+  const ended = once(child, "close"); // sh and go run end before the server, whose output it is too
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, "SIGTERM");
+    child.stdout.resume();
     await ended;
   };
   t.after(stop);

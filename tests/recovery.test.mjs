@@ -111,6 +111,8 @@ test("what was kept is there once, and the connection before it ends", async (t)
   await call(first.socket, "subscribe", "a");
   await publish("a", 1);
   await eventually("it has come", () => first.heard.length === 1);
+  const { engine } = first.socket.io;
+  await eventually("it has upgraded", () => engine.transport.name === "websocket" && !engine.upgrading);
   const { id, _pid: pid, _lastOffset: offset } = first.socket;
 
   // Two who show the same: the one who is here ends, and the second is nobody.

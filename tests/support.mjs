@@ -18,14 +18,20 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 export const binary = process.env.SB_BINARY ?? join(root, "stream-server");
 export const run = promisify(execFile);
 
-/** A port that nobody listens on. */
+const given = new Set();
+
+/** A port that nobody listens on: another one each time, and none that the system gives to who asks for any. */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    if (given.has(port)) continue;
+    given.add(port);
+    const server = createServer().listen(port, "127.0.0.1");
+    if (!(await once(server, "listening").catch(() => undefined))) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** Waits until ok() is true, or fails. */

@@ -5,16 +5,21 @@ import { kinds, versions } from "./clients.mjs";
 import { stepsOf } from "./steps.mjs";
 
 /**
- * One of the tasks of cell.mjs for every version on every transport, the
+ * One of the tasks of cell.mjs for every version on every transport, so many
  * versions at once: `{ row, cells: { P, W, D } }` each.
  */
-export function everyCell(task, url, rows = versions) {
-  const overRow = async (row) => {
-    const cells = {};
-    for (const kind of kinds) cells[kind] = await inThread(task, row, url, kind);
-    return { row, cells };
+export async function everyCell(task, url, rows = versions, atOnce = rows.length) {
+  const results = [];
+  const waiting = rows.entries();
+  const work = async () => {
+    for (const [i, row] of waiting) {
+      const cells = {};
+      for (const kind of kinds) cells[kind] = await inThread(task, row, url, kind);
+      results[i] = { row, cells };
+    }
   };
-  return Promise.all(rows.map(overRow));
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return results;
 }
 
 const names = { P: "polling", W: "WebSocket", D: "default" };
