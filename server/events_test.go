@@ -177,7 +177,10 @@ func TestEventsRefused(t *testing.T) {
 	limited("the address's third", "/events/a", 429, `"rate_limited"`, "10")
 	first.closed()
 	second.closed()
-	eventually(t, "there is room again", func() bool { return n.Sessions().Len() == 0 })
+	eventually(t, "there is room again", func() bool {
+		status, _ := n.operate(t, "GET", "/api/members/ann", "")
+		return n.Sessions().Len() == 0 && status == http.StatusNotFound
+	})
 	n.listen(t, "a", "Authorization", "Bearer "+ann).hears()
 }
 

@@ -90,7 +90,7 @@ func TestOperatorsOnEveryNode(t *testing.T) {
 
 	// A node with another key is counted, and neither believed nor obeyed.
 	const ask = `"error":{"code":"unavailable","message":"not every node has answered: ask again"}`
-	stranger := startNodeWith(t, r, server.Config{NodeTimeout: 50 * time.Millisecond}, "a key of somebody else")
+	stranger := startNodeWith(t, r, server.Config{NodeTimeout: time.Second}, "a key of somebody else")
 	here, there := stranger.open(t, as(t, "m")), one.open(t, as(t, "m"))
 	stranger.wantAnswer(t, "GET", "/api/channels", "", 200, `{"channels":[],"nodes":3,"answered":1}`)
 	stranger.wantAnswer(t, "GET", "/api/channels/x", "", 503, `{"channel":"x","sessions":0,"members":0,"nodes":3,"answered":1,`+ask+`}`)

@@ -85,6 +85,7 @@ func TestBarrierFails(t *testing.T) {
 			t.Errorf("Barrier when the connection breaks = %v, want %v", err, errBroken)
 		}
 	}
+	b.wait(t, "the loss is told", func() bool { return !b.up["x"] }) // after they are
 	r.Resume()
 	b.waitLive(t, "x")
 	if err := b.Barrier(t.Context(), "x"); err != nil {

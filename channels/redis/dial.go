@@ -195,6 +195,7 @@ func alive(err error) bool {
 // to the connection.
 func cause(ctx context.Context, err error) error {
 	var reply redis.Error
+	var op *net.OpError
 	switch {
 	case errors.As(err, &reply) && strings.Contains(string(reply), repeats):
 		return plain(err)
@@ -202,6 +203,8 @@ func cause(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded): // the connection noticed first
 		return context.DeadlineExceeded
+	case errors.As(err, &op) && op.Op != "dial": // which says the port of this side as well
+		return op.Err
 	}
 	return err
 }

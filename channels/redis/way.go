@@ -3,7 +3,9 @@ package redis
 import (
 	"cmp"
 	"context"
+	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -18,6 +20,9 @@ type way struct {
 	pool    *redis.Pool     // nil on a Cluster
 	nodes   *redisc.Cluster // nil elsewhere
 	timeout time.Duration   // of a call whose context has no deadline, on a Cluster
+
+	mu     sync.RWMutex
+	closed bool // guarded by mu, as is the pool's: see get
 }
 
 // Redirections of one command, and the pause before one that says to try again.
@@ -49,7 +54,7 @@ func (d *dialer) way(timeout time.Duration, connections int, testAfter time.Dura
 // do runs a command on the Redis that has the key.
 func (w *way) do(ctx context.Context, key, command string, args ...any) (any, error) {
 	if w.nodes == nil {
-		conn, err := w.pool.GetContext(ctx)
+		conn, err := w.get(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +84,21 @@ func (w *way) do(ctx context.Context, key, command string, args ...any) (any, er
 	return again.Do(command, args...)
 }
 
+// get is a connection of the pool, which panics when it is closed while somebody
+// whose context has ended asks for one.
+func (w *way) get(ctx context.Context) (redis.Conn, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return nil, net.ErrClosed
+	}
+	return w.pool.GetContext(ctx)
+}
+
 func (w *way) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
 	if w.nodes != nil {
 		_ = w.nodes.Close() // it has nothing to report
 		return

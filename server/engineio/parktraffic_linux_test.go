@@ -2,12 +2,14 @@ package engineio
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -98,22 +100,13 @@ func pollAtRandom(a *app, r *rand.Rand) error {
 // TestParkedReadsLate: an answer that does not fit goes on when there is room,
 // and so does its session.
 func TestParkedReadsLate(t *testing.T) {
-	const room = 64 << 10 // that the kernel has, which would grow to megabytes
-	a := newSite(t, SocketsEpoll, Options{QueueBytes: 1 << 30}, func(web *httptest.Server) {
-		web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
-			if state == http.StateNew {
-				_ = conn.(*net.TCPConn).SetWriteBuffer(room)
-			}
-		}
-	})
+	a := newSite(t, SocketsEpoll, Options{QueueBytes: 1 << 30}, littleRoom)
 	c := a.keep(t)
-	if err := c.conn.(*net.TCPConn).SetReadBuffer(room); err != nil {
-		t.Fatal(err)
-	}
+	c.littleRoom()
 	s := c.begin(a, path4)
 	for i := range 3 {
 		c.poll(s)
-		want := string(numbered(16*room + i))
+		want := string(numbered(16*littleBytes + i))
 		s.text(want)
 		eventually(t, "the answer is being written", func() bool {
 			s.mu.Lock()
@@ -133,6 +126,32 @@ func TestParkedReadsLate(t *testing.T) {
 		want := string(numbered(2 * largeAnswer))
 		s.text(want)
 		c.want("4" + want)
+	}
+}
+
+// littleBytes is what the kernel takes of an answer, whose buffers would else grow
+// to megabytes, and so the answers of a test that are not to fit.
+const littleBytes = 64 << 10
+
+func littleRoom(web *httptest.Server) {
+	web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			_ = conn.(*net.TCPConn).SetWriteBuffer(littleBytes)
+		}
+	}
+}
+
+func (c *kept) littleRoom() {
+	c.t.Helper()
+	if err := c.conn.(*net.TCPConn).SetReadBuffer(littleBytes); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *kept) wantReset() {
+	c.t.Helper()
+	if _, err := io.Copy(io.Discard, c.conn); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		c.t.Errorf("then comes %v, want a reset", err)
 	}
 }
 
