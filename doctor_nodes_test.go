@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sb-stream/stream-server/internal/doctor"
+	"github.com/sb-stream/stream-server/internal/redistest"
 )
 
 // patience is how long a process may take to answer.
@@ -115,12 +117,7 @@ func behindNginx(t *testing.T, nodes []string, edit ...string) string {
 // freeAddress is one of loopback that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t)))
 }
 
 // examined runs the command with --json, and returns what it found.

@@ -13,7 +13,7 @@ import (
 
 // A stream that is not read is closed at its limit, and nobody else waits.
 func TestEventsSlow(t *testing.T) {
-	const messages, size = 200, 64 << 10
+	const messages, size = 100, 64 << 10
 	for _, path := range []string{"/events/x", "/events/x,y"} {
 		n := start(t, server.Config{ClientQueue: 256 << 10})
 		slow, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
@@ -21,6 +21,10 @@ func TestEventsSlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer slow.Close()
+		// What is on its way to it would grow to some megabytes.
+		if err := slow.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+			t.Fatal(err)
+		}
 		fmt.Fprintf(slow, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path)
 		eventually(t, "the slow client hears the channel", func() bool { return n.Channels().Clients("x") == 1 })
 		healthy := n.listen(t, "x").hears()
@@ -44,7 +48,7 @@ func TestEventsSlow(t *testing.T) {
 // A slow stream of --latest channels is not closed: when it reads on, it gets whole
 // events with their ids, in order, and the newest last.
 func TestEventsLatest(t *testing.T) {
-	const messages, size = 300, 64 << 10
+	const messages, size = 120, 64 << 10
 	for _, path := range []string{"score:1", "score:1,other"} {
 		n := start(t, server.Config{ClientQueue: 256 << 10, Latest: []string{"score:*"}})
 		slow, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
@@ -52,6 +56,10 @@ func TestEventsLatest(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer slow.Close()
+		// What is on its way to it would grow to some megabytes.
+		if err := slow.(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
+			t.Fatal(err)
+		}
 		fmt.Fprintf(slow, "GET /events/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path)
 		eventually(t, "the slow client hears the channel", func() bool { return n.Channels().Clients("score:1") == 1 })
 		for i := range messages {

@@ -152,13 +152,13 @@ func TestGoSocketIOSpeaksOnlyToOldClients(t *testing.T) {
 // that what is published to a channel "1" reaches somebody who never asked.
 func TestGoSocketIOLetsClientsHearWhatTheyDidNotJoin(t *testing.T) {
 	theirs := goSocketIO(t)
-	heard := func(url string, publish func(id string), id string) bool {
+	heard := func(url string, publish func(id string), id string, limit time.Duration) bool {
 		conn, err := client.Dial(t.Context(), url, client.Options{Version: packet.V3})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		for {
 			publish(id)
@@ -182,12 +182,12 @@ func TestGoSocketIOLetsClientsHearWhatTheyDidNotJoin(t *testing.T) {
 		}
 		resp.Body.Close()
 	}
-	if !heard(theirs, broadcast, "1") {
+	if !heard(theirs, broadcast, "1", patience) {
 		t.Error("go-socket.io kept what was for room 1 from session 1: it is better than the README says")
 	}
 	ours := start(t, server.Config{})
 	for _, id := range []string{"1", "news"} {
-		if heard(ours.url, func(id string) { redisPublish(t, ours.broker, "sb:"+id, "1") }, id) {
+		if heard(ours.url, func(id string) { redisPublish(t, ours.broker, "sb:"+id, "1") }, id, time.Second) {
 			t.Errorf("our client heard channel %q, which it had not joined", id)
 		}
 	}

@@ -179,7 +179,7 @@ func tryAway(d *inspector) {
 
 // tryDraining is /readyz of a server that lets its clients go.
 func tryDraining(d *inspector) {
-	n := start(d.t, server.Config{Drain: time.Second})
+	n := start(d.t, server.Config{Drain: 4 * time.Second}) // for half of which there is a client yet
 	n.open(d.t, client.Options{})
 	n.open(d.t, client.Options{})
 	ended := make(chan struct{})

@@ -111,7 +111,7 @@ func TestWhy(t *testing.T) {
 	settle(b.session.ID, want)
 	id := b.session.ID
 	b.Close()
-	eventually(t, "it has left", func() bool { return n.Sessions().Len() == 1 })
+	eventually(t, "it has left", func() bool { return n.ends(t, id) == 1 })
 	say()
 	settle(id, want+" ended:client namespace disconnect")
 	settle("m/7", want+" ended:client namespace disconnect")

@@ -73,7 +73,7 @@ type Publisher struct {
 	timeout time.Duration
 	streams int // partitions
 	most    int // messages in each
-	pool    *redis.Pool
+	pool    *redisnet.Pool
 	closed  atomic.Bool
 }
 
@@ -102,7 +102,7 @@ func New(config Config) (*Publisher, error) {
 	}
 	u.Scheme = "redis" // TLS is below
 	address = u.String()
-	p.pool = &redis.Pool{
+	p.pool = redisnet.NewPool(&redis.Pool{
 		DialContext: func(ctx context.Context) (redis.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
@@ -126,7 +126,7 @@ func New(config Config) (*Publisher, error) {
 		MaxActive:   maxActive,
 		Wait:        true,
 		IdleTimeout: idleTimeout,
-	}
+	})
 	return p, nil
 }
 

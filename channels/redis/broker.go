@@ -12,11 +12,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gomodule/redigo/redis"
 	"github.com/mna/redisc"
 
 	"github.com/sb-stream/stream-server/channels"
 	"github.com/sb-stream/stream-server/channels/dialect"
+	"github.com/sb-stream/stream-server/internal/redisnet"
 	"github.com/sb-stream/stream-server/internal/streams"
 )
 
@@ -38,7 +38,7 @@ type Broker struct {
 	names   *dialect.Set
 	dialer  *dialer
 	way     *way
-	keeper  *redis.Pool        // for what was kept; nil if there are no streams, or on a Cluster
+	keeper  *redisnet.Pool     // for what was kept; nil if there are no streams, or on a Cluster
 	tailed  []streams.Progress // how far each of them was read
 	links   []*link            // that subscribe; none on a Cluster
 	cluster *cluster           // nil: there is none
@@ -86,7 +86,7 @@ func New(config Config) (*Broker, error) {
 	}
 	if config.StreamPartitions > 0 {
 		if b.cluster == nil {
-			b.keeper = d.forStreams().pool(maxKeepers, testAfter)
+			b.keeper = redisnet.NewPool(d.forStreams().pool(maxKeepers, testAfter))
 		}
 		b.tailed = make([]streams.Progress, config.StreamPartitions)
 	}

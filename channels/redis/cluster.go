@@ -13,6 +13,8 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 	"github.com/mna/redisc"
+
+	"github.com/sb-stream/stream-server/internal/redisnet"
 )
 
 // A cluster is a Redis Cluster: which primary has a slot, and a link to each
@@ -33,12 +35,12 @@ type cluster struct {
 	muted   atomic.Bool   // the log has heard that PUBLISH is not
 
 	mu     sync.Mutex
-	owners [redisc.HashSlots]string // guarded by mu; slot → address of its primary
-	links  map[string]*link         // guarded by mu; by address
-	homes  map[string]*link         // guarded by mu; channel → the link that it is on
-	ends   map[*link]func()         // guarded by mu; what ends each, and waits
-	pools  map[string]*redis.Pool   // guarded by mu; for what was kept, by address
-	closed bool                     // guarded by mu
+	owners [redisc.HashSlots]string  // guarded by mu; slot → address of its primary
+	links  map[string]*link          // guarded by mu; by address
+	homes  map[string]*link          // guarded by mu; channel → the link that it is on
+	ends   map[*link]func()          // guarded by mu; what ends each, and waits
+	pools  map[string]*redisnet.Pool // guarded by mu; for what was kept, by address
+	closed bool                      // guarded by mu
 }
 
 // settleIn is until a channel that could not be moved is looked at again, and
@@ -55,7 +57,7 @@ func newCluster(b *Broker) *cluster {
 		links:   make(map[string]*link),
 		homes:   make(map[string]*link),
 		ends:    make(map[*link]func()),
-		pools:   make(map[string]*redis.Pool),
+		pools:   make(map[string]*redisnet.Pool),
 	}
 	c.way.nodes.LayoutRefresh = c.laid
 	return c
@@ -200,7 +202,7 @@ func (c *cluster) keeper(ctx context.Context, key string) (redis.Conn, error) {
 		c.mu.Unlock()
 		return nil, errNoOwner
 	case pool == nil:
-		pool = c.broker.dialer.at(addr).forStreams().pool(maxKeepers, testAfter)
+		pool = redisnet.NewPool(c.broker.dialer.at(addr).forStreams().pool(maxKeepers, testAfter))
 		c.pools[addr] = pool
 	}
 	c.mu.Unlock()

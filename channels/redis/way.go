@@ -3,13 +3,13 @@ package redis
 import (
 	"cmp"
 	"context"
-	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 	"github.com/mna/redisc"
+
+	"github.com/sb-stream/stream-server/internal/redisnet"
 )
 
 // A way is how commands about one key reach the Redis that has it, on
@@ -17,12 +17,9 @@ import (
 //
 // Its methods may be called from any goroutine.
 type way struct {
-	pool    *redis.Pool     // nil on a Cluster
+	pool    *redisnet.Pool  // nil on a Cluster
 	nodes   *redisc.Cluster // nil elsewhere
 	timeout time.Duration   // of a call whose context has no deadline, on a Cluster
-
-	mu     sync.RWMutex
-	closed bool // guarded by mu, as is the pool's: see get
 }
 
 // Redirections of one command, and the pause before one that says to try again.
@@ -35,7 +32,7 @@ const (
 // way makes one of pools of this many connections, tried after that long.
 func (d *dialer) way(timeout time.Duration, connections int, testAfter time.Duration) *way {
 	if d.topology != clustered {
-		return &way{pool: d.pool(connections, testAfter)}
+		return &way{pool: redisnet.NewPool(d.pool(connections, testAfter))}
 	}
 	w := &way{timeout: timeout}
 	w.nodes = &redisc.Cluster{
@@ -54,7 +51,7 @@ func (d *dialer) way(timeout time.Duration, connections int, testAfter time.Dura
 // do runs a command on the Redis that has the key.
 func (w *way) do(ctx context.Context, key, command string, args ...any) (any, error) {
 	if w.nodes == nil {
-		conn, err := w.get(ctx)
+		conn, err := w.pool.GetContext(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -84,21 +81,7 @@ func (w *way) do(ctx context.Context, key, command string, args ...any) (any, er
 	return again.Do(command, args...)
 }
 
-// get is a connection of the pool, which panics when it is closed while somebody
-// whose context has ended asks for one.
-func (w *way) get(ctx context.Context) (redis.Conn, error) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	if w.closed {
-		return nil, net.ErrClosed
-	}
-	return w.pool.GetContext(ctx)
-}
-
 func (w *way) close() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.closed = true
 	if w.nodes != nil {
 		_ = w.nodes.Close() // it has nothing to report
 		return

@@ -156,46 +156,51 @@ func TestExchanges(t *testing.T) {
 func TestTimes(t *testing.T) {
 	opts := engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond}
 	url := newServer(t, "engine", opts)
-	within := func(t *testing.T, start time.Time, least, most time.Duration) {
+	// The server measures from some moment between these two.
+	within := func(t *testing.T, before, after time.Time, least, most time.Duration) {
 		t.Helper()
-		if d := time.Since(start); d < least || d > most {
-			t.Errorf("it took %v, want %v to %v", d, least, most)
+		now := time.Now()
+		if long, short := now.Sub(before), now.Sub(after); long < least || short > most {
+			t.Errorf("it took %v to %v, want %v to %v", short, long, least, most)
 		}
 	}
 	for transport, open := range transports {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
+			before := time.Now()
 			c := open(t, url, "4")
-			start := time.Now()
+			after := time.Now()
 			if got := c.exchange("", "2"); got != "2" {
 				t.Fatalf("first came %q, want the ping", got)
 			}
-			within(t, start, 250*time.Millisecond, 450*time.Millisecond)
+			within(t, before, after, 300*time.Millisecond, 450*time.Millisecond)
+			before = time.Now()
 			if got := c.exchange("3", "2"); got != "2" {
 				t.Fatalf("after the pong came %q, want a ping", got)
 			}
-			start = time.Now()
+			after = time.Now()
 			if got := c.exchange("", closed); got != closed {
 				t.Fatalf("without a pong came %q", got)
 			}
-			within(t, start, 150*time.Millisecond, 400*time.Millisecond)
+			within(t, before, after, 500*time.Millisecond, 400*time.Millisecond) // the interval is before that ping
 
-			start = time.Now()
+			before = time.Now()
 			c = open(t, url, "3")
 			if got := c.exchange("", closed); got != closed {
 				t.Fatalf("without a ping of the client came %q", got)
 			}
-			within(t, start, 450*time.Millisecond, 750*time.Millisecond)
+			within(t, before, before, 500*time.Millisecond, 750*time.Millisecond)
 
+			before = time.Now()
 			c = open(t, newServer(t, "socket", engineio.Options{}), "4")
-			start = time.Now()
+			after = time.Now()
 			if got := c.exchange("40/nope,", `44/nope,{"message":"Invalid namespace"}`); !strings.HasPrefix(got, "44") {
 				t.Fatalf("came %q", got)
 			}
 			if got := c.exchange("", closed); got != closed {
 				t.Fatalf("without a namespace came %q", got)
 			}
-			within(t, start, 900*time.Millisecond, 1300*time.Millisecond)
+			within(t, before, after, time.Second, 1300*time.Millisecond)
 		})
 	}
 }

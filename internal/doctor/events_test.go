@@ -10,9 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sb-stream/stream-server/internal/redistest"
 )
 
 // stream is a server of events that come as soon as they are published.
@@ -48,12 +51,7 @@ func stream(t *testing.T, header http.Header) string {
 // nginx runs it before a server until the test ends, with lines for the location.
 func nginx(t *testing.T, to, lines string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t)))
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nginx.conf")
 	conf := fmt.Sprintf("events {} http { access_log off; server { listen %s; location / { proxy_pass http://%s; proxy_http_version 1.1; %s } } }", address, to, lines)

@@ -54,7 +54,7 @@ func (c *Cluster) AddReplicas(args ...string) {
 }
 
 func (c *Cluster) node(args ...string) *Server {
-	bus := strconv.Itoa(freePort(c.t))
+	bus := strconv.Itoa(FreePort(c.t))
 	return Start(c.t, append([]string{
 		"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "1500",
 		"--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no",

@@ -63,7 +63,7 @@ func launch(t testing.TB, options func(*Server) []string) *Server {
 	t.Cleanup(s.Kill)
 	var err error
 	for range 5 { // somebody else may take the port first
-		s.port = freePort(t)
+		s.port = FreePort(t)
 		if err = s.start(); err == nil {
 			return s
 		}
@@ -229,10 +229,10 @@ func (s *Server) answers() bool {
 	return bytes.HasPrefix(reply[:n], []byte("+PONG")) || bytes.HasPrefix(reply[:n], []byte("-NOAUTH"))
 }
 
-// freePort is a port that nobody listens on, from below those that the kernel
+// FreePort is a port that nobody listens on, from below those that the kernel
 // gives to connections and to listeners on port 0: none of them gets it before
 // the server has started, or while it is away.
-func freePort(t testing.TB) int {
+func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		port := 15000 + rand.IntN(15000)

@@ -95,7 +95,7 @@ func (a *Authority) write(path, kind string, der []byte) {
 func (a *Authority) StartTLS(host string, lifetime time.Duration, args ...string) *Server {
 	a.t.Helper()
 	cert, key := a.Issue(host, lifetime)
-	port := freePort(a.t)
+	port := FreePort(a.t)
 	s := Start(a.t, append([]string{
 		"--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key,
 		"--tls-ca-cert-file", a.CA, "--tls-auth-clients", "no",

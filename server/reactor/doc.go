@@ -40,8 +40,8 @@ type Handler interface {
 // A Conn is one socket.
 type Conn interface {
 	// Start begins to read. early is what was read from the socket before: it
-	// goes to the handler first. Start is called once, for every Conn, even one
-	// that was closed before: Closed follows it.
+	// is the Conn's from now on, and goes to the handler first. Start is called
+	// once, for every Conn, even one that was closed before: Closed follows it.
 	Start(early []byte)
 
 	// Write takes all of buf or nothing, and never waits. It keeps what it

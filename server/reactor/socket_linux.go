@@ -41,7 +41,10 @@ func (s *socket) Start(early []byte) {
 	dead := s.dead
 	s.mu.Unlock()
 	if dead || len(early) > 0 {
-		s.poller.do(task{socket: s, early: append([]byte{}, early...)}) // not nil: a start
+		if early == nil {
+			early = []byte{} // a start
+		}
+		s.poller.do(task{socket: s, early: early})
 		return
 	}
 	s.start()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,12 +228,7 @@ func TestTakeoverFails(t *testing.T) {
 func TestTakeoverRecovery(t *testing.T) {
 	t.Parallel()
 	web := redistest.Start(t)
-	listen, err := net.Listen("tcp", "127.0.0.1:0") // for a port
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listen.Addr().String()
-	listen.Close()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t)))
 	flags := []string{
 		"--listen=" + address, "--node-address=http://" + address, "--cluster-key=0123456789abcdef",
 		"--redis=redis://" + web.Addr(), "--takeover=" + filepath.Join(t.TempDir(), "s"), "--drain=500ms",
