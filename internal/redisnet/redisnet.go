@@ -1,7 +1,8 @@
 // Package redisnet is the socket below a Redis client: TCP, TLS when that is
 // asked for, and replies that cannot take more memory than was allowed.
 //
-// [Files] become the configuration of TLS; [Dial] connects. Who answers is
+// [Files] become the configuration of TLS; [Dial] connects; a [Pool] may be
+// closed at any time. Who answers is
 // checked by its certificate and not trusted any further: without TLS anybody
 // on the way can answer, so that a reply is read against limits before the
 // client above sees it (replies.go). The package knows the form of replies
