@@ -179,13 +179,14 @@ func (c *cluster) end() {
 	c.mu.Lock()
 	ends := slices.Collect(maps.Values(c.ends))
 	clear(c.ends)
+	pools := slices.Collect(maps.Values(c.pools))
 	c.closed = true
-	for _, pool := range c.pools {
-		_ = pool.Close()
-	}
 	c.mu.Unlock()
 	for _, end := range ends {
 		end()
+	}
+	for _, pool := range pools {
+		_ = pool.Close() // which waits for those who ask it
 	}
 }
 

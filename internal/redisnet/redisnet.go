@@ -2,12 +2,11 @@
 // asked for, and replies that cannot take more memory than was allowed.
 //
 // [Files] become the configuration of TLS; [Dial] connects; a [Pool] may be
-// closed at any time. Who answers is
-// checked by its certificate and not trusted any further: without TLS anybody
-// on the way can answer, so that a reply is read against limits before the
-// client above sees it (replies.go). The package knows the form of replies
-// and no command. Neither does it fall back: what asks for TLS gets TLS or an
-// error.
+// closed at any time. Who answers is checked by its certificate and not trusted
+// any further: without TLS anybody on the way can answer, so that a reply is
+// read against limits before the client above sees it (replies.go). The package
+// knows the form of replies and no command. Neither does it fall back: what asks
+// for TLS gets TLS or an error.
 package redisnet
 
 import (
